@@ -1,0 +1,5 @@
+"""`python -m digitscan`."""
+
+from digitscan.cli import main
+
+main()

@@ -1,0 +1,164 @@
+"""Labels what a lattice really contains: the steps of a scan run over synthetic lines whose every character is known.
+
+A classifier that is trained on these candidates has seen exactly what it will meet: digits as the ink and segment
+steps leave them, halves of digits, two digits together, points, dashes, letters and crumbs of rules.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from concurrent.futures import ProcessPoolExecutor
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+
+from digitscan.contents import DIGITS
+from digitscan.hands import Bitmaps
+from digitscan.ink import find_ink
+from digitscan.normalize import normalize_all
+from digitscan.schema import NOT_A_DIGIT, WRONG_CUT, Lattice, Layout
+from digitscan.segment import segment
+from digitscan.strokes import StrokeSet
+from digitscan.synth import Synthesizer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from digitscan.canvas import Sample
+
+UNCERTAIN = 255
+"""Label of a candidate that a person would argue about; not trained on."""
+
+_WHOLE, _PART = 0.9, 0.6
+"""Share of a digit's ink: from the first on it is all there, below the second it is a part."""
+
+_CLEAN, _UNCLEAN = 0.15, 0.35
+"""Share of other ink in a candidate: up to the first it may be anything, up to the second no other character's."""
+
+_BLUR = 5
+"""In working pixels: the ink this near to a character's strokes is its own."""
+
+_NO_DIGIT = 0.1
+"""Share of digit ink in a candidate that is a mark."""
+
+
+_LINES_A_TASK = 250
+
+_SHARES = {NOT_A_DIGIT: 0.8, WRONG_CUT: 1.2}
+"""Marks and wrong cuts kept for each digit; lattices hold several times as many, all much alike."""
+
+_synthesizer: Synthesizer
+"""In a worker: what it makes lines with; sent once, not with each task."""
+
+
+def make_synthesizer(
+    strokes: Sequence[Path], bitmaps: Iterable[tuple[NDArray[np.uint8], NDArray[np.uint8]]], seed: int
+) -> Synthesizer:
+    """One that writes with the pen strokes of these files, and with pictures of digits.
+
+    `bitmaps` are pairs of uint8 (N, S, S), ink 255 on 0, and labels (N,) 0 to 9.
+    """
+    sets = [StrokeSet.load(path) for path in strokes]
+    digits = [found.select(np.isin(found.labels, list(DIGITS))) for found in sets]
+    others = [found.select(~np.isin(found.labels, list(DIGITS))) for found in sets]
+    # Only digits are weeded: among letters and signs, many look alike.
+    merged = StrokeSet.merged([StrokeSet.merged(digits).weeded(), *others])
+    return Synthesizer(merged, [Bitmaps(*pair) for pair in bitmaps], seed)
+
+
+def make_candidates(
+    synthesizer: Synthesizer, lines: int, progress: Callable[[int, int], None]
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Labelled candidates of the first `lines` synthetic lines: glyphs uint8 (N, 28, 28), classes uint8 (N,).
+
+    Depends on the synthesizer alone, not on the number of processors. `progress` is told the lines done and wanted.
+    """
+    ends = [*range(0, lines, _LINES_A_TASK), lines]
+    context = multiprocessing.get_context("spawn")
+    parts = []
+    with ProcessPoolExecutor(os.cpu_count(), context, _start_worker, (synthesizer,)) as pool:
+        for end, part in zip(ends[1:], pool.map(_label_lines, pairwise(ends)), strict=True):
+            parts.append(part)
+            progress(end, lines)
+    glyphs, labels = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+    return glyphs, labels
+
+
+def _start_worker(synthesizer: Synthesizer) -> None:
+    global _synthesizer
+    cv2.setNumThreads(1)
+    _synthesizer = synthesizer
+
+
+def _label_lines(span: tuple[int, int]) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    found = [part for index in range(*span) for part in label_sample(_synthesizer.line(index))]
+    glyphs = np.concatenate([part[1] for part in found])
+    labels = np.concatenate([part[2] for part in found])
+    rng = np.random.default_rng(np.random.SeedSequence([_synthesizer.seed, span[0]]))
+    digits = np.flatnonzero(labels < NOT_A_DIGIT)
+    chosen = [digits]
+    for label, share in _SHARES.items():
+        alike = np.flatnonzero(labels == label)
+        count = min(len(alike), round(share * len(digits)))
+        chosen.append(rng.choice(alike, count, replace=False))
+    order = np.concatenate(chosen)
+    return glyphs[order], labels[order]
+
+
+def label_sample(sample: Sample) -> list[tuple[Lattice, NDArray[np.uint8], NDArray[np.uint8]]]:
+    """The lattices of a synthetic strip, each with its glyphs, uint8 (E, 28, 28), and their classes, uint8 (E,)."""
+    ink = find_ink(sample.pixels, deskew=False)
+    owner = _owner(sample, ink.mask.shape)
+    digits = np.array([int(glyph.label) if glyph.label.isdigit() else -1 for glyph in sample.glyphs] + [-1])
+    # Ink of nobody counts as one more character, the last one.
+    owner = np.where(owner < 0, len(sample.glyphs), owner)
+    totals = np.bincount(owner[ink.mask], minlength=len(digits))
+    segments = segment(ink, Layout.LINE)
+    glyphs = normalize_all(segments.inks)
+    labels, end = [], 0
+    labelled = []
+    for lattice in segments.lattices:
+        start, end = end, end + len(lattice.edges)
+        labels = [
+            _label(_own(owner, box, part, len(digits)), totals, digits)
+            for box, part in zip(lattice.boxes.tolist(), segments.inks[start:end], strict=True)
+        ]
+        labelled.append((lattice, glyphs[start:end], np.array(labels, np.uint8)))
+    return labelled
+
+
+def _owner(sample: Sample, shape: tuple[int, ...]) -> NDArray[np.int16]:
+    """Who wrote each pixel of the working picture; blur carries ink a little beyond the strokes."""
+    owner = cv2.resize(sample.owner(), shape[::-1], interpolation=cv2.INTER_NEAREST)
+    around = cv2.dilate(owner, np.ones((_BLUR, _BLUR), np.uint8))
+    return np.where(owner < 0, around, owner)
+
+
+def _own(owner: NDArray[np.int16], box: list[int], ink: NDArray[np.uint8], count: int) -> NDArray[np.intp]:
+    """How many pixels of a candidate each character wrote."""
+    top, left = max(0, box[1] - 1), max(0, box[0] - 1)
+    window = owner[top : top + ink.shape[0], left : left + ink.shape[1]]
+    return np.bincount(window[ink > 96], minlength=count)
+
+
+def _label(own: NDArray[np.intp], totals: NDArray[np.intp], digits: NDArray[np.intp]) -> int:
+    size = max(1, own.sum())
+    is_digit = digits >= 0
+    if own[is_digit].sum() < _NO_DIGIT * size:
+        return NOT_A_DIGIT
+    best = int(np.argmax(np.where(is_digit, own, -1)))
+    covered = own[best] / max(1, totals[best])
+    foreign = 1 - own[best] / size
+    characters = 1 - (own[best] + own[-1]) / size
+    if covered >= _WHOLE and (foreign <= _CLEAN or (foreign <= _UNCLEAN and characters <= _CLEAN / 2)):
+        return int(digits[best])
+    others = np.delete(own[:-1] / np.maximum(1, totals[:-1]), best)
+    if covered < _PART or foreign > 2 * _CLEAN or others.max(initial=0) > 1 - _PART:
+        return WRONG_CUT
+    return UNCERTAIN

@@ -1,0 +1,108 @@
+"""Glyphs -> class probabilities, with LiteRT and NumPy only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from digitscan.errors import ModelError
+from digitscan.model import load_model, native_stderr_without
+from digitscan.schema import CLASS_COUNT, GLYPH_SIZE, NOT_A_DIGIT
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from digitscan.model import ModelCard
+
+BATCH_SIZES = (1, 16, 64)
+"""LiteRT plans its memory for one batch size, so there are a few, each planned once. Larger ones don't stay in
+the processor's cache and are slower a glyph."""
+
+
+@dataclass(slots=True, eq=False)
+class Classifier:
+    """A model ready to read glyphs. Not for several threads at once: LiteRT's interpreters aren't."""
+
+    name: str
+    threads: int
+    card: ModelCard
+    _content: bytes
+    _interpreters: dict[int, Any] = field(default_factory=dict)
+
+    @classmethod
+    def load(cls, name: str | None = None, threads: int = 1) -> Classifier:
+        """Read model `name` (without suffix; None: the model that comes with the package) and check it.
+
+        Raises ModelError where it is missing, damaged, or not a digitscan model.
+        """
+        found = name or str(_packaged_model())
+        content, card = load_model(found, ".tflite")
+        classifier = cls(found, threads, card, content)
+        classifier._check_shapes(card.classes)
+        return classifier
+
+    def __call__(self, glyphs: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Probabilities float32 (N, 12) of the classes in `schema.py`; each row sums to 1.
+
+        `glyphs` is uint8 (N, 28, 28), ink bright on black as `normalize.py` makes them; N may be 0.
+        A model that knows only the ten digits gives 0 for the others.
+        """
+        probabilities = np.zeros((len(glyphs), CLASS_COUNT), np.float32)
+        start = 0
+        while start < len(glyphs):
+            batch = glyphs[start : start + BATCH_SIZES[-1]]
+            output = self._run(batch)
+            probabilities[start : start + len(batch), : output.shape[1]] = output
+            start += len(batch)
+        temperature = self.card.temperature
+        return probabilities if temperature == 1 else _tempered(probabilities, temperature)
+
+    def _run(self, batch: NDArray[np.uint8]) -> NDArray[np.float32]:
+        size = next(size for size in BATCH_SIZES if size >= len(batch))
+        interpreter = self._interpreter(size)
+        padded = np.zeros((size, GLYPH_SIZE, GLYPH_SIZE), np.float32)
+        padded[: len(batch)] = batch
+        interpreter.set_tensor(interpreter.get_input_details()[0]["index"], padded)
+        interpreter.invoke()
+        output: NDArray[np.float32] = interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
+        return output[: len(batch)]
+
+    def _interpreter(self, size: int) -> Any:
+        if size not in self._interpreters:
+            from ai_edge_litert.interpreter import Interpreter
+
+            # "INFO: Created TensorFlow Lite XNNPACK delegate for CPU." comes with the first one.
+            with native_stderr_without((b"INFO: ",)):
+                interpreter = Interpreter(model_content=self._content, num_threads=self.threads)
+                interpreter.resize_tensor_input(0, (size, GLYPH_SIZE, GLYPH_SIZE), strict=True)
+                interpreter.allocate_tensors()
+            self._interpreters[size] = interpreter
+        return self._interpreters[size]
+
+    def _check_shapes(self, classes: int) -> None:
+        try:
+            interpreter = self._interpreter(1)
+            (output,) = interpreter.get_output_details()
+        except (ValueError, RuntimeError) as error:
+            raise ModelError(
+                f"{self.name}.tflite does not take {GLYPH_SIZE}x{GLYPH_SIZE} glyphs; train it again"
+            ) from error
+        if tuple(output["shape"]) != (1, classes) or classes not in (NOT_A_DIGIT, CLASS_COUNT):
+            raise ModelError(f"{self.name}.tflite does not give {NOT_A_DIGIT} or {CLASS_COUNT} classes; train it again")
+
+
+def _packaged_model() -> Path:
+    """The default model: inside an installed package, or in a source checkout beside it."""
+    package = Path(__file__).parent
+    folders = (package / "models", package.parent / "models")
+    found = next((folder for folder in folders if (folder / "digits.tflite").is_file()), folders[0])
+    return found / "digits"
+
+
+def _tempered(probabilities: NDArray[np.float32], temperature: float) -> NDArray[np.float32]:
+    """Softmax of log-probabilities over `temperature` (Guo et al. 2017, On Calibration of Modern Neural Networks)."""
+    powers = probabilities ** np.float32(1 / temperature)
+    return np.asarray(powers / powers.sum(axis=1, keepdims=True), np.float32)

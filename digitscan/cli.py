@@ -1,0 +1,195 @@
+"""The command line: parses, calls, prints. Heavy packages are imported by the command that needs them."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from digitscan import __version__
+from digitscan.errors import DigitscanError
+from digitscan.schema import Arch, Layout, Per, Runtime, Settings
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+app = typer.Typer(
+    name="digitscan",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+DEFAULTS = Settings()
+
+ModelOption = Annotated[
+    str | None,
+    typer.Option("-m", "--model", help="Model's name without suffix. Default: the one that comes with digitscan."),
+]
+DataOption = Annotated[
+    Path | None,
+    typer.Option(
+        help="Folder with MNIST's IDX files, an .npz in Keras' layout, or a folder of images 0/ to 9/. "
+        "Default: MNIST, downloaded by Keras."
+    ),
+]
+
+
+def main() -> None:
+    """Run the command line: every expected error ends in one line on stderr and its exit code."""
+    try:
+        app()
+    except DigitscanError as error:
+        if str(error):
+            sys.stderr.write(f"digitscan: {error}\n")
+        sys.exit(error.exit_code)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"digitscan {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _digitscan(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Reads handwritten digits out of folders of scans and writes a CSV."""
+
+
+@app.command()
+def classify(
+    inputs: Annotated[list[str], typer.Argument(metavar="INPUT...", help="Folders, walked recursively, and files.")],
+    output: Annotated[
+        str | None, typer.Option("-o", "--output", help="The CSV; absent or -: stdout.", metavar="FILE")
+    ] = None,
+    model: ModelOption = None,
+    layout: Annotated[Layout, typer.Option(help="What each image holds.")] = DEFAULTS.layout,
+    per: Annotated[Per, typer.Option(help="What a row of the report stands for.")] = DEFAULTS.per,
+    min_confidence: Annotated[
+        float, typer.Option(min=0.0, max=1.0, help="Numbers below it get the status review.")
+    ] = DEFAULTS.min_confidence,
+    jobs: Annotated[int, typer.Option("-j", "--jobs", min=0, help="Worker processes; 0: one a core.")] = DEFAULTS.jobs,
+    dpi: Annotated[int, typer.Option(min=50, max=1200, help="Resolution in which PDF is drawn.")] = DEFAULTS.dpi,
+    max_pixels: Annotated[int, typer.Option(min=1, help="Pages with more pixels are refused.")] = DEFAULTS.max_pixels,
+    excel: Annotated[bool, typer.Option("--excel", help="Start with the byte order mark that Excel wants.")] = False,
+    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="No progress and no summary.")] = False,
+) -> None:
+    """Read the digits in folders of scans and write a CSV."""
+    from digitscan import display, files, report, scan
+    from digitscan.classifier import Classifier
+
+    settings = Settings(
+        model=model,
+        layout=layout,
+        per=per,
+        min_confidence=min_confidence,
+        jobs=jobs,
+        dpi=dpi,
+        max_pixels=max_pixels,
+    )
+    found = list(files.find_pages(inputs))
+    predict = Classifier.load(model)
+    view = display.ScanView(_stderr(quiet), len(found))
+    with report.CsvReport(output, settings, excel=excel) as rows, view.shown():
+        for page in scan.scan(found, predict, settings):
+            rows.add(page)
+            view.update(page, rows.summary)
+    view.finish(rows.summary, output)
+    raise typer.Exit(rows.summary.exit_code)
+
+
+@app.command()
+def train(
+    arch: Annotated[Arch, typer.Option(help="Network; mlp is 784-128-128-10.")] = Arch.CNN,
+    data: DataOption = None,
+    output: Annotated[Path, typer.Option("-o", "--output", help="The model's name, without suffix.")] = Path(
+        "models/digits"
+    ),
+    epochs: Annotated[int | None, typer.Option(min=1, help="Default: the network's recipe.")] = None,
+    batch_size: Annotated[int | None, typer.Option(min=1, help="Default: the network's recipe.")] = None,
+    seed: Annotated[int, typer.Option(help="Same seed, data, versions and machine: same model.")] = 1,
+    validation: Annotated[float, typer.Option(help="Share of the training data that picks the best epoch.")] = 0.05,
+    strokes: Annotated[
+        list[Path] | None,
+        typer.Option(help="Pen strokes (.npz), to learn lines of writing from as well; may be given several times."),
+    ] = None,
+    bitmaps: Annotated[
+        list[Path] | None, typer.Option(help="More digits (.npz with images and labels) to write these lines with.")
+    ] = None,
+    lines: Annotated[int, typer.Option(min=1, help="With --strokes: how many lines are written.")] = 24_000,
+    keep_partial: Annotated[bool, typer.Option("--keep-partial", help="On Ctrl-C keep the best epoch so far.")] = False,
+) -> None:
+    """Train a model and save NAME.keras, NAME.tflite and its card NAME.json."""
+    from digitscan import candidates, datasets, display, scan
+    from digitscan import train as training
+
+    options = training.TrainOptions(
+        output=output,
+        arch=arch,
+        epochs=epochs,
+        batch_size=batch_size,
+        seed=seed,
+        validation=validation,
+        keep_partial=keep_partial,
+        command=shlex.join(["digitscan", *sys.argv[1:]]),
+    )
+    console = _stderr()
+    dataset = datasets.load(data, scan.normalize_digit)
+    view = display.TrainingView(console)
+    with view.shown():
+        extra = None
+        if strokes:
+            synthesizer = candidates.make_synthesizer(
+                strokes, [dataset.train, *map(datasets.load_bitmaps, bitmaps or ())], seed
+            )
+            extra = training.Samples(*candidates.make_candidates(synthesizer, lines, view.lines))
+        card = training.train(options, dataset, view, extra)
+    display.show_card(console, card)
+
+
+@app.command()
+def evaluate(
+    model: ModelOption = None,
+    data: DataOption = None,
+    runtime: Annotated[Runtime, typer.Option(help="What runs the model.")] = Runtime.LITERT,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")] = False,
+    csv: Annotated[Path | None, typer.Option(metavar="FILE", help="Write a row a digit to this file.")] = None,
+) -> None:
+    """Measure a model on labelled digits."""
+    from digitscan import datasets, display, scan
+    from digitscan import evaluate as evaluation
+    from digitscan.classifier import Classifier
+
+    classifier = Classifier.load(model)
+    part = datasets.load_test(data, scan.normalize_digit, classifier.card.data_sha256)
+    if runtime is Runtime.KERAS:
+        from digitscan import train as training
+
+        predict = training.load_keras(classifier.name)
+    else:
+        predict = classifier
+    result = evaluation.evaluate_model(predict, part.images, part.labels)
+    if csv:
+        evaluation.write_csv(result, csv)
+    if as_json:
+        sys.stdout.write(json.dumps(result.to_json()) + "\n")
+    else:
+        display.show_result(display.stdout(), result)
+
+
+def _stderr(quiet: bool = False) -> Console:
+    from rich.console import Console
+
+    # A stream of its own: while OpenCV decodes, what arrives on descriptor 2 is taken for its warnings.
+    stream = os.fdopen(os.dup(2), "w", encoding="utf-8", errors="replace")
+    return Console(file=stream, quiet=quiet, highlight=False)

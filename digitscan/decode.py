@@ -1,0 +1,141 @@
+"""Finds the best reading of text lines: the path through each lattice that the classifier and the geometry favour.
+
+Every edge is read as one of ten digits or skipped as a mark that is no digit. Its score is a weighted sum of features:
+a log-linear model over paths (J. Lafferty et al., Conditional random fields, 2001), whose few weights are fitted on
+synthetic lines. Sums over all paths give each digit's posterior probability, and from these comes the confidence.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from digitscan import paths
+from digitscan.schema import NOT_A_DIGIT, Box, Digit, Lattice, Number, PathWeights
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+DIGIT_FEATURES = ("log_probability", "edge", "atoms", "low", "tall", "wide", "cut", "piece", "off_line")
+MARK_FEATURES = ("log_probability", "edge", "atoms", "height", "wide", "cut", "piece")
+
+PLAIN_WEIGHTS = PathWeights(
+    digit=(1.0, 0.0, -0.1, -8.0, -4.0, -4.0, -0.3, -0.5, 0.0), mark=(1.0, 0.5, -0.5, -8.0, 0.0, -0.3, -2.0)
+)
+"""For models that came without fitted weights, as those that know only digits do."""
+
+_FLOOR = 1e-3
+"""Least probability: one wrong guess of the classifier must not outweigh the whole line."""
+
+_NUMBER_GAP = 1.2
+"""In digit heights: a wider gap between neighbouring marks ends a number."""
+
+_USUAL_HEIGHT = (0.7, 1.3)
+_USUAL_WIDTH = 1.0
+"""In digit heights: a digit beyond these is less likely the further it is."""
+
+
+def decode(lattices: Sequence[Lattice], probabilities: NDArray[np.float32], weights: PathWeights) -> list[list[Number]]:
+    """The numbers of each text line, from left to right; lines with digits are counted from 1.
+
+    `probabilities` is float32 (E, 12), the class probabilities of all lattices' edges, one lattice after the other.
+    """
+    if not lattices:
+        return []
+    values = edge_scores(*features(lattices, probabilities), weights)
+    chosen = paths.best(paths.scores(lattices, values.max(axis=1)))
+    sharp = values * weights.sharpness
+    table = paths.posteriors(paths.scores(lattices, np.logaddexp.reduce(sharp, axis=1)))
+    share = np.exp(sharp - np.logaddexp.reduce(sharp, axis=1)[:, None])
+    posterior = share * table[paths.place(lattices)][:, None]
+    lines: list[list[Number]] = []
+    end, count = 0, 1
+    for lattice, path in zip(lattices, chosen, strict=True):
+        start, end = end, end + len(lattice.edges)
+        read = _read(lattice, path, values[start:end].argmax(axis=1), posterior[start:end])
+        lines.append([_number(run, count, place) for place, run in enumerate(read, 1)])
+        count += bool(read)
+    return lines
+
+
+def features(
+    lattices: Sequence[Lattice], probabilities: NDArray[np.float32]
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """What is known of each edge: log-probabilities of digits and mark, float64 (E, 11), and the geometry.
+
+    The geometry is float64 (E, len(DIGIT_FEATURES) - 1) for digits and (E, len(MARK_FEATURES) - 1) for marks.
+    """
+    belief = np.log(probabilities[:, : NOT_A_DIGIT + 1].astype(np.float64) + _FLOOR)
+    boxes = np.concatenate([lattice.boxes for lattice in lattices]).astype(np.float64)
+    edges = np.concatenate([lattice.edges for lattice in lattices])
+    counts = [len(lattice.edges) for lattice in lattices]
+    unit = np.repeat([lattice.height for lattice in lattices], counts)
+    middle = np.repeat([_middle(lattice) for lattice in lattices], counts)
+    cut = np.concatenate([lattice.cuts for lattice in lattices])
+    piece = ~np.concatenate([lattice.whole for lattice in lattices])
+    height, width = boxes[:, 3] / unit, boxes[:, 2] / unit
+    off_line = np.abs(boxes[:, 1] + boxes[:, 3] / 2 - middle) / unit
+    one, atoms = np.ones(len(edges)), edges[:, 1] - edges[:, 0]
+    low, tall = np.maximum(_USUAL_HEIGHT[0] - height, 0), np.maximum(height - _USUAL_HEIGHT[1], 0)
+    wide = np.maximum(width - _USUAL_WIDTH, 0)
+    digit = np.stack([one, atoms, low, tall, wide, cut, piece, off_line], axis=1)
+    mark = np.stack([one, atoms, height, wide, cut, piece], axis=1)
+    return belief, digit, mark
+
+
+def edge_scores(
+    belief: NDArray[np.float64], digit: NDArray[np.float64], mark: NDArray[np.float64], weights: PathWeights
+) -> NDArray[np.float64]:
+    """Score of each edge as each digit and as a mark, float64 (E, 11), from its `features`."""
+    scores = np.empty_like(belief)
+    scores[:, :NOT_A_DIGIT] = weights.digit[0] * belief[:, :NOT_A_DIGIT] + (digit @ weights.digit[1:])[:, None]
+    scores[:, NOT_A_DIGIT] = weights.mark[0] * belief[:, NOT_A_DIGIT] + mark @ weights.mark[1:]
+    return scores
+
+
+def _middle(lattice: Lattice) -> float:
+    """Height of the line's middle: the median over its tall candidates."""
+    top, height = lattice.boxes[:, 1], lattice.boxes[:, 3]
+    tall = height > 0.6 * lattice.height
+    return float(np.median((top + height / 2)[tall])) if tall.any() else float(np.median(top + height / 2))
+
+
+def _read(
+    lattice: Lattice,
+    path: list[tuple[int, int]],
+    labels: NDArray[np.intp],
+    posterior: NDArray[np.float64],
+) -> list[list[Digit]]:
+    """The digits of a path, parted where the gap between neighbouring marks is wide."""
+    index = {edge: place for place, edge in enumerate(map(tuple, lattice.edges.tolist()))}
+    runs: list[list[Digit]] = [[]]
+    end = np.inf
+    for edge in path:
+        place = index[edge]
+        x, _, width, _ = lattice.boxes[place].tolist()
+        if x - end > _NUMBER_GAP * lattice.height:
+            runs.append([])
+        end = max(end, x + width) if np.isfinite(end) else x + width
+        label = int(labels[place])
+        if label != NOT_A_DIGIT:
+            confidence = min(max(float(posterior[place, label]), 0.0), 1.0)
+            runs[-1].append(Digit(str(label), confidence, _page_box(lattice.boxes[place], lattice.to_page)))
+    return [run for run in runs if run]
+
+
+def _number(digits: list[Digit], line: int, number: int) -> Number:
+    confidence = float(np.prod([digit.confidence for digit in digits]))
+    return Number(line, number, confidence, tuple(digits))
+
+
+def _page_box(box: NDArray[np.int32], to_page: NDArray[np.float64]) -> Box:
+    """Smallest upright box on the page around a box of the working picture."""
+    x, y, width, height = box.tolist()
+    corners = np.array([(x, y, 1), (x + width, y, 1), (x, y + height, 1), (x + width, y + height, 1)])
+    points = corners @ to_page.T
+    low = np.maximum(np.floor(points.min(axis=0)), 0).astype(int)
+    high = np.ceil(points.max(axis=0)).astype(int)
+    return Box(int(low[0]), int(low[1]), int(high[0] - low[0]), int(high[1] - low[1]))

@@ -1,0 +1,181 @@
+"""What the command line draws with rich: progress bars and tables."""
+
+from __future__ import annotations
+
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from rich import box
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from digitscan.model import ModelCard, ModelResult
+    from digitscan.report import Summary
+    from digitscan.schema import PageFailure, PageNumbers
+    from digitscan.train import EpochResult
+
+
+_SECONDS_BETWEEN_LINES = 10.0
+"""Where nobody watches, a line this often is enough to see that a run is alive."""
+
+
+def stdout() -> Console:
+    """Where results that were asked for go."""
+    return Console(highlight=False)
+
+
+class ScanView:
+    """A bar of the files read, drawn on a terminal; elsewhere a plain line now and then."""
+
+    def __init__(self, console: Console, files: int) -> None:
+        self._console = console
+        self._started = self._said = time.monotonic()
+        self._file = ""
+        self._progress = Progress(
+            TextColumn("{task.percentage:>3.0f} %"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("files · {task.fields[counts]}"),
+            TimeRemainingColumn(),
+            console=console,
+            transient=True,
+            disable=not console.is_terminal,
+        )
+        self._task = self._progress.add_task("", total=files, counts="")
+
+    def shown(self) -> Progress:
+        """Drawn while a `with` block runs."""
+        return self._progress
+
+    def update(self, page: PageNumbers | PageFailure, summary: Summary) -> None:
+        """After each page."""
+        if page.file != self._file:
+            self._file = page.file
+            self._progress.advance(self._task)
+        now = time.monotonic()
+        if self._console.is_terminal:
+            self._progress.update(self._task, counts=self._counts(summary, now))
+        elif now - self._said >= _SECONDS_BETWEEN_LINES:
+            self._said = now
+            self._console.print(self._counts(summary, now), soft_wrap=True)
+
+    def _counts(self, summary: Summary, now: float) -> str:
+        speed = summary.pages / max(now - self._started, 1e-3)
+        counts = f"{summary.pages:,} pages · {summary.digits:,} digits · {speed:,.0f} pages/s"
+        return counts + (f" · {summary.errors:,} errors" if summary.errors else "")
+
+    def finish(self, summary: Summary, output: str | None) -> None:
+        """The counts of the whole run."""
+        seconds = time.monotonic() - self._started
+        cells = {
+            "pages": summary.pages,
+            "numbers": summary.numbers,
+            "digits": summary.digits,
+            "review": summary.review,
+            "empty": summary.empty,
+            "errors": summary.errors,
+        }
+        if self._console.is_terminal:
+            table = Table(*cells, "seconds", box=box.SIMPLE)
+            for column in table.columns:
+                column.justify = "right"
+            table.add_row(*(f"{count:,}" for count in cells.values()), f"{seconds:.1f}")
+            self._console.print(table)
+        else:
+            line = " ".join(f"{name}={count}" for name, count in cells.items())
+            self._console.print(f"{line} seconds={seconds:.1f}", soft_wrap=True)
+        if output not in (None, "-"):
+            self._console.print(f"report: {output}", soft_wrap=True, markup=False)
+
+
+class TrainingView:
+    """The table of epochs with a progress bar under it; plain lines where stderr is no terminal."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._table = Table(
+            "epoch", "loss", "accuracy", "validation loss", "validation accuracy", "seconds", box=box.SIMPLE
+        )
+        for column in self._table.columns:
+            column.justify = "right"
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("loss {task.fields[loss]:.4f} accuracy {task.fields[accuracy]:.4f}"),
+            TimeRemainingColumn(),
+            console=console,
+        )
+        self._task = self._progress.add_task("epoch 1", loss=0.0, accuracy=0.0)
+
+    @contextmanager
+    def shown(self) -> Iterator[TrainingView]:
+        """Drawn on a terminal while the block runs."""
+        if not self._console.is_terminal:
+            yield self
+            return
+        with Live(Group(self._table, self._progress), console=self._console, refresh_per_second=8):
+            yield self
+
+    def lines(self, done: int, lines: int) -> None:
+        """While synthetic lines are written."""
+        self._progress.update(self._task, description="lines written", completed=done, total=lines)
+
+    def batch(self, epoch: int, step: int, steps: int, loss: float, accuracy: float) -> None:
+        """After each batch."""
+        self._progress.update(
+            self._task, description=f"epoch {epoch}", completed=step, total=steps, loss=loss, accuracy=accuracy
+        )
+
+    def epoch(self, result: EpochResult) -> None:
+        """After each epoch: a row of the table."""
+        cells = (
+            f"{result.epoch}/{result.epochs}",
+            f"{result.loss:.4f}",
+            f"{result.accuracy:.4f}",
+            f"{result.validation_loss:.4f}",
+            f"{result.validation_accuracy:.4f}" + (" *" if result.best else "  "),
+            f"{result.seconds:.1f}",
+        )
+        self._table.add_row(*cells)
+        if not self._console.is_terminal:
+            names = (str(column.header) for column in self._table.columns)
+            line = ", ".join(f"{name} {cell.strip()}" for name, cell in zip(names, cells, strict=True))
+            self._console.print(line, soft_wrap=True, highlight=False)
+
+
+def show_card(console: Console, card: ModelCard) -> None:
+    """What was trained and how good it is."""
+    console.print(
+        f"{card.name}: {card.arch}, {card.parameters:,} parameters, {card.mflop:.2f} MFLOP, "
+        f"epoch {card.best_epoch} of {card.epochs}, "
+        f"[bold]{card.test_accuracy:.2%}[/bold] of {card.test_n:,} test digits",
+        soft_wrap=True,
+        highlight=False,
+    )
+
+
+def show_result(console: Console, result: ModelResult) -> None:
+    """Accuracy, a row a digit, and the confusion matrix."""
+    scores = Table("digit", "precision", "recall", "F1", "n", title="Digits", box=box.SIMPLE)
+    for score in result.per_digit:
+        scores.add_row(
+            str(score.digit), *(f"{value:.4f}" for value in (score.precision, score.recall, score.f1)), str(score.n)
+        )
+    heads = [str(digit) for digit in range(10)] + ["none"]
+    confusion = Table("is \\ read as", *heads, title="Confusion", box=box.SIMPLE)
+    for digit, row in enumerate(result.confusion):
+        confusion.add_row(
+            str(digit), *(f"[green]{n}[/]" if i == digit else f"[red]{n}[/]" if n else "·" for i, n in enumerate(row))
+        )
+    for table in (scores, confusion):
+        for column in table.columns:
+            column.justify = "right"
+        console.print(table)
+    console.print(f"accuracy [bold]{result.accuracy:.4f}[/bold] of {result.n:,} digits", highlight=False)

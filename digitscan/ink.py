@@ -1,0 +1,258 @@
+"""Finds the ink on a page: light evened out, rules and boxes taken out, small skew undone, sizes made comparable.
+
+Everything is measured in stroke widths of the page's own pen, so that a 75-dpi strip and a 600-dpi page come out alike.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+
+from digitscan.schema import Ink
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+STROKE = 4.0
+"""Stroke width in pixels that pages are scaled to; thin enough to be fast, thick enough to be cut apart."""
+
+_SURVEY_SIDE = 1000
+"""Longer side of the small picture on which a page's stroke width and skew are measured first."""
+
+_RULE_LENGTH = 18.0
+"""In stroke widths: a straight run this long isn't part of a digit."""
+
+_SIDE_LENGTH = 6.0
+"""In stroke widths: the shortest side of a box."""
+
+_RULE_THICKNESS = 1.8
+"""In stroke widths: where ink on a rule is thicker than this, a pen stroke crosses it."""
+
+_CLEAN_SIDE = 64
+"""A picture of one digit no larger than this may come without paper, as cut out by another program."""
+
+_MAX_SKEW = 10.0
+_MIN_SKEW = 0.4
+"""In degrees: what is searched, and what is worth turning a page for."""
+
+_SKEW_GAIN = 1.03
+"""How much sharper the lines must be along the skew than without it."""
+
+_SKEW_POINTS = (600, 20_000)
+"""With fewer points skew can't be told; more don't make it more certain."""
+
+_INK_SPREADS = 2.5
+"""Ink is at least this many times further from the paper's median than the paper's lower quartile is."""
+
+_SPECK = 0.5
+"""In square strokes: the least area of a mark."""
+
+_CRUMB = 2.5
+"""In stroke widths: smaller marks beside a rule are what is left of it."""
+
+_MIN_CONTRAST = 14
+"""Of 255: paper texture and the noise of a scanner stay below it."""
+
+
+def find_ink(pixels: NDArray[np.uint8], *, deskew: bool = True) -> Ink:
+    """The ink of one page.
+
+    `pixels` is uint8, (H, W) grey or (H, W, 3) BGR, dark ink on light paper or the other way round.
+    Returns the ink in a picture scaled to `STROKE` and turned upright. With `deskew` false the page isn't turned.
+    """
+    grey = _to_grey(pixels)
+    survey_scale = min(1.0, _SURVEY_SIDE / max(grey.shape))
+    survey = _resize(grey, survey_scale)
+    if _is_light_on_dark(survey):
+        grey, survey = ~grey, ~survey
+    mask = _mask(_contrast(survey))
+    stroke = _stroke_width(mask)
+    stroke = _stroke_width(mask & ~_rules(mask, stroke))
+    angle = _skew(mask) if deskew else 0.0
+    work, to_page = _upright(grey, _work_scale(grey.shape, stroke / survey_scale), angle)
+    return _extract(work, to_page)
+
+
+def find_single_ink(pixels: NDArray[np.uint8]) -> Ink:
+    """The ink of a picture of one digit.
+
+    A picture that is bright on pure black already, as those of MNIST are, is taken as it is.
+    """
+    border_is_black = not (pixels[[0, -1]].any() or pixels[:, [0, -1]].any())
+    if pixels.ndim == 2 and max(pixels.shape) <= _CLEAN_SIDE and border_is_black:
+        return Ink(pixels > 127, pixels, STROKE, np.eye(2, 3))
+    return find_ink(pixels, deskew=False)
+
+
+def _extract(work: NDArray[np.uint8], to_page: NDArray[np.float64]) -> Ink:
+    contrast = _contrast(work)
+    mask = _mask(contrast)
+    rules = _rules(mask, STROKE)
+    if rules.any():
+        # Printed rules are often darker than the pen: without them the threshold follows the pen.
+        near = cv2.dilate(rules.view(np.uint8), np.ones((3, 3), np.uint8)) > 0
+        mask = contrast > _threshold(contrast[~near])
+        rules |= _rules(mask, STROKE)
+        mask &= ~rules
+    stroke = _stroke_width(mask)
+    mask = _without_specks(mask, rules, stroke)
+    return Ink(mask, _level(contrast, mask, stroke), stroke, to_page)
+
+
+def _to_grey(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    if pixels.ndim == 2:
+        return pixels
+    return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2GRAY), np.uint8)
+
+
+def _is_light_on_dark(grey: NDArray[np.uint8]) -> bool:
+    """Ink is the minority: whether the rare pixels, compared with what is around them, are the bright ones."""
+    side = max(15, min(grey.shape) // 8) | 1
+    detail = grey.astype(np.float32) - cv2.blur(grey, (side, side))
+    return float((detail**3).sum()) > 0
+
+
+def _resize(grey: NDArray[np.uint8], scale: float) -> NDArray[np.uint8]:
+    if scale == 1.0:
+        return grey
+    method = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+    size = (max(1, round(grey.shape[1] * scale)), max(1, round(grey.shape[0] * scale)))
+    return np.asarray(cv2.resize(grey, size, interpolation=method), np.uint8)
+
+
+def _work_scale(shape: tuple[int, ...], stroke: float) -> float:
+    """From page to working picture; small deviations from `STROKE` aren't worth another interpolation."""
+    scale = STROKE / max(stroke, 1.0)
+    if 0.8 < scale < 1.25:
+        return 1.0
+    return min(scale, 3.0, 4000 / max(shape))
+
+
+def _contrast(grey: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """How much darker than the paper around it each pixel is: 0 for paper, 255 for black; uint8 (H, W)."""
+    smooth = cv2.GaussianBlur(grey, (0, 0), 1.0)
+    size = max(15, min(round(0.6 * min(grey.shape)), 96))
+    factor = max(1, size // 16)
+    small = cv2.resize(smooth, None, fx=1 / factor, fy=1 / factor, interpolation=cv2.INTER_AREA)
+    side = max(3, size // factor) | 1
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
+    small = cv2.blur(cv2.morphologyEx(small, cv2.MORPH_CLOSE, kernel), (side, side))
+    paper = cv2.resize(small, grey.shape[::-1], interpolation=cv2.INTER_LINEAR)
+    return ~np.asarray(cv2.divide(smooth, np.maximum(paper, 1), scale=255), np.uint8)
+
+
+def _mask(contrast: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    return np.asarray(contrast > _threshold(contrast))
+
+
+def _threshold(contrast: NDArray[np.uint8]) -> float:
+    """Otsu's threshold (1979), or one above the noise where what it parts is nothing but the paper's texture."""
+    flat = contrast.reshape(1, -1)
+    otsu, _ = cv2.threshold(flat, 0, 255, cv2.THRESH_OTSU)
+    counts = np.bincount(flat[0], minlength=256)
+    quartile, median = np.searchsorted(np.cumsum(counts), (flat.size / 4, flat.size / 2))
+    spread = median - quartile + 1
+    dark = counts[int(otsu) + 1 :]
+    ink = otsu + 1 + (dark * np.arange(len(dark))).sum() / max(1, dark.sum())
+    noise = 0.0 if ink - median > _INK_SPREADS * spread else median + 2 * _INK_SPREADS * spread
+    return float(max(otsu, noise, _MIN_CONTRAST))
+
+
+def _skew(mask: NDArray[np.bool_]) -> float:
+    """Slope of the text lines in degrees, positive downwards; 0 where the page doesn't tell.
+
+    The lower edges of the ink are projected along every angle; where lines lie, the projection is sharpest
+    (after H. S. Baird, The skew angle of printed documents, 1987).
+    """
+    y, x = np.nonzero(mask[:-1] & ~mask[1:])
+    if len(x) < _SKEW_POINTS[0]:
+        return 0.0
+    step = -(-len(x) // _SKEW_POINTS[1])
+    x, y = x[::step] - mask.shape[1] / 2, y[::step]
+
+    def sharpness(angle: float) -> float:
+        rows = y - x * math.tan(math.radians(angle))
+        profile = np.bincount(np.round(rows - rows.min()).astype(np.intp)).astype(np.float64)
+        return float((np.convolve(profile, (0.25, 0.5, 0.25)) ** 2).sum())
+
+    coarse = max(np.arange(-_MAX_SKEW, _MAX_SKEW + 0.1, 0.5), key=sharpness)
+    angle = float(max(np.arange(coarse - 0.4, coarse + 0.41, 0.1), key=sharpness))
+    certain = abs(angle) >= _MIN_SKEW and sharpness(angle) > _SKEW_GAIN * sharpness(0.0)
+    return angle if certain else 0.0
+
+
+def _upright(grey: NDArray[np.uint8], scale: float, angle: float) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
+    """The page scaled and turned by `angle` degrees, and the map back to it."""
+    scaled = _resize(grey, scale)
+    to_page = np.array([[1 / scale, 0.0, 0.0], [0.0, 1 / scale, 0.0]])
+    if angle == 0.0:
+        return scaled, to_page
+    height, width = scaled.shape
+    turn = cv2.getRotationMatrix2D((width / 2, height / 2), angle, 1.0)
+    turned = cv2.warpAffine(scaled, turn, (width, height), borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(turned, np.uint8), np.asarray(cv2.invertAffineTransform(turn) / scale, np.float64)
+
+
+def _stroke_width(mask: NDArray[np.bool_]) -> float:
+    """Mean width of the strokes in pixels: across a stroke, the distance to its edge averages w / 4 + 1 / 2."""
+    distance = cv2.distanceTransform(mask.view(np.uint8), cv2.DIST_L2, 3)
+    inside = distance[mask]
+    return max(1.0, 4.0 * float(inside.mean()) - 2.0) if inside.size else STROKE
+
+
+def _rules(mask: NDArray[np.bool_], stroke: float) -> NDArray[np.bool_]:
+    """Pixels of long, nearly straight lines and of the sides of boxes, without the strokes that cross them."""
+    ink = mask.view(np.uint8)
+    upright = np.ascontiguousarray(ink.T)
+    long = _RULE_LENGTH * stroke
+    across, down = _runs(ink, stroke, long), _runs(upright, stroke, long).T
+    if across.any():
+        down = down | _spanning(_runs(upright, stroke, _SIDE_LENGTH * stroke), across.T).T
+    if down.any():
+        across = across | _spanning(_runs(ink, stroke, _SIDE_LENGTH * stroke), down)
+    return (across | down) > 0
+
+
+def _runs(ink: NDArray[np.uint8], stroke: float, length: float) -> NDArray[np.uint8]:
+    """Horizontal lines: long runs that may wander by a pixel, where the ink is no thicker than a line would be."""
+    loose = cv2.dilate(ink, np.ones((3, 1), np.uint8))
+    longest = min(round(length), round(0.9 * ink.shape[1]))
+    long = cv2.morphologyEx(loose, cv2.MORPH_OPEN, np.ones((1, longest), np.uint8))
+    crossing = cv2.morphologyEx(ink, cv2.MORPH_OPEN, np.ones((round(_RULE_THICKNESS * stroke), 1), np.uint8))
+    return cv2.bitwise_and(cv2.bitwise_and(ink, long), cv2.bitwise_not(crossing))  # type: ignore[return-value]
+
+
+def _spanning(runs: NDArray[np.uint8], rules: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Of horizontal runs, those that end at a rule on both sides, as the sides of a box do; a digit seldom does."""
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(runs, connectivity=8)
+    ends = cv2.dilate(np.ascontiguousarray(rules), np.ones((5, 5), np.uint8))
+    keep = np.zeros(len(stats), np.bool_)
+    for index, (x, y, width, height, _) in enumerate(stats.tolist()[1:], start=1):
+        rows = slice(y, y + height)
+        keep[index] = ends[rows, max(0, x - 2) : x + 3].any() and ends[rows, x + width - 3 : x + width + 2].any()
+    return np.asarray(keep[labels], np.uint8)
+
+
+def _without_specks(mask: NDArray[np.bool_], rules: NDArray[np.bool_], stroke: float) -> NDArray[np.bool_]:
+    """Drop what is too small to be even a point made with this pen, and the crumbs that a removed rule left."""
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(mask.view(np.uint8), connectivity=8)
+    beside = cv2.dilate(rules.view(np.uint8), np.ones((3, 3), np.uint8)) > 0
+    is_crumb = np.bincount(labels[beside], minlength=count) > 0
+    size = stats[:, [cv2.CC_STAT_WIDTH, cv2.CC_STAT_HEIGHT]].max(axis=1)
+    is_crumb &= size < _CRUMB * stroke
+    keep = (stats[:, cv2.CC_STAT_AREA] >= _SPECK * stroke * stroke) & ~is_crumb
+    keep[0] = False
+    return np.asarray(keep[labels])
+
+
+def _level(contrast: NDArray[np.uint8], mask: NDArray[np.bool_], stroke: float) -> NDArray[np.uint8]:
+    """Soft ink, 0 to 255, relative to the darkest ink nearby, so that pencil and felt pen look alike."""
+    ink = cv2.bitwise_and(contrast, contrast, mask=mask.view(np.uint8))
+    reach = math.ceil(2 * stroke) | 1
+    peak = cv2.blur(cv2.dilate(ink, np.ones((reach, reach), np.uint8)), (reach, reach))
+    edge = cv2.dilate(mask.view(np.uint8), np.ones((3, 3), np.uint8))
+    level = cv2.divide(contrast, np.maximum(peak, 1), scale=280)
+    return cv2.bitwise_and(level, level, mask=edge)  # type: ignore[return-value]

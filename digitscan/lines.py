@@ -1,0 +1,104 @@
+"""Groups the components of a page into text lines."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_REACH = 4.0
+"""In digit heights: neighbours on one line are linked over gaps up to this, so that a line may bend or slope."""
+
+_OVERLAP = 0.4
+"""Share of the lower one's height that two neighbours on one line have in common."""
+
+
+def digit_height(boxes: NDArray[np.int32], stroke: float) -> float:
+    """Usual height of the glyphs in pixels: the area-weighted median of what is taller than a point or a dash."""
+    heights = boxes[:, 3].astype(np.float64)
+    tall = heights >= 3 * stroke
+    if not tall.any():
+        return float(heights.max(initial=stroke))
+    heights, weights = heights[tall], (boxes[tall, 2] + stroke) * 1.0
+    order = np.argsort(heights)
+    middle = np.searchsorted(np.cumsum(weights[order]), weights.sum() / 2)
+    return float(heights[order][middle])
+
+
+def find_lines(boxes: NDArray[np.int32], height: float) -> list[NDArray[np.intp]]:
+    """Indices of the components of each line; lines from top to bottom.
+
+    `boxes` is int32 (N, 4) with x, y, width, height; `height` the usual height of a digit.
+    """
+    if not len(boxes):
+        return []
+    tall = np.flatnonzero(boxes[:, 3] >= 0.5 * height)
+    if not len(tall):
+        return [np.arange(len(boxes))]
+    parts = _link(boxes[tall], height)
+    lines = _merge_columns([tall[part] for part in parts], boxes, height)
+    return _with_small(lines, tall, boxes, height)
+
+
+def _link(boxes: NDArray[np.int32], height: float) -> list[NDArray[np.intp]]:
+    """Join every component with its next neighbour on the right that stands at the same height."""
+    left, top = boxes[:, 0], boxes[:, 1]
+    right, bottom = left + boxes[:, 2], top + boxes[:, 3]
+    order = np.argsort(left, kind="stable")
+    group = np.arange(len(boxes))
+    for place, index in enumerate(order):
+        later = order[place + 1 :]
+        later = later[: np.searchsorted(left[later], right[index] + _REACH * height)]
+        common = np.minimum(bottom[later], bottom[index]) - np.maximum(top[later], top[index])
+        level = later[common >= _OVERLAP * np.minimum(boxes[later, 3], boxes[index, 3])]
+        if len(level):
+            group[group == group[level[0]]] = group[index]
+    return [np.flatnonzero(group == label) for label in np.unique(group)]
+
+
+def _merge_columns(parts: list[NDArray[np.intp]], boxes: NDArray[np.int32], height: float) -> list[NDArray[np.intp]]:
+    """Parts side by side at the same height are one line: the columns of a table."""
+    middles = [float(np.median(boxes[part, 1] + boxes[part, 3] / 2)) for part in parts]
+    lines: list[NDArray[np.intp]] = []
+    last = -np.inf
+    for index in np.argsort(middles):
+        if middles[index] - last < 0.5 * height and not _stacked(lines[-1], parts[index], boxes):
+            lines[-1] = np.concatenate([lines[-1], parts[index]])
+        else:
+            lines.append(parts[index])
+            last = middles[index]
+    return lines
+
+
+def _stacked(one: NDArray[np.intp], other: NDArray[np.intp], boxes: NDArray[np.int32]) -> bool:
+    """Whether two parts stand above each other rather than side by side."""
+    lefts, rights = boxes[:, 0], boxes[:, 0] + boxes[:, 2]
+    common = min(rights[one].max(), rights[other].max()) - max(lefts[one].min(), lefts[other].min())
+    narrower = min(np.ptp(lefts[one]) + 1, np.ptp(lefts[other]) + 1)
+    return bool(common > 0.5 * narrower and common > 0 and len(one) > 1 and len(other) > 1)
+
+
+def _with_small(
+    lines: list[NDArray[np.intp]], tall: NDArray[np.intp], boxes: NDArray[np.int32], height: float
+) -> list[NDArray[np.intp]]:
+    """Give points, dashes and broken pieces to the line whose nearest glyph is closest."""
+    small = np.setdiff1d(np.arange(len(boxes)), tall)
+    members = np.concatenate(lines)
+    line_of = np.repeat(np.arange(len(lines)), [len(line) for line in lines])
+    extra: list[list[int]] = [[] for _ in lines]
+    for index in small:
+        gaps = _gap(boxes[index], boxes[members])
+        nearest = gaps.argmin()
+        if gaps[nearest] < height:
+            extra[line_of[nearest]].append(int(index))
+    return [np.concatenate([line, np.array(more, np.intp)]) for line, more in zip(lines, extra, strict=True)]
+
+
+def _gap(box: NDArray[np.int32], others: NDArray[np.int32]) -> NDArray[np.float64]:
+    """Distance of a box to others; across the line it counts twice."""
+    across = np.maximum(others[:, 1] - box[1] - box[3], box[1] - others[:, 1] - others[:, 3])
+    along = np.maximum(others[:, 0] - box[0] - box[2], box[0] - others[:, 0] - others[:, 2])
+    return np.asarray(np.maximum(along, 0) + 2.0 * np.maximum(across, 0), np.float64)

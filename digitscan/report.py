@@ -1,0 +1,324 @@
+"""Turns what was read on the pages into rows, and the rows into a CSV or a pandas DataFrame."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import secrets
+import stat
+import sys
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from decimal import ROUND_FLOOR, Decimal
+from itertools import groupby
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO, Self
+
+from digitscan.errors import DigitscanError, Interrupted, OutputError, PageError
+from digitscan.schema import COLUMNS, Box, PageFailure, Per, Status
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from types import TracebackType
+
+    import pandas as pd
+
+    from digitscan.schema import PageNumbers, Settings
+
+    _ErrorInfo = tuple[type[BaseException] | None, BaseException | None, TracebackType | None]
+
+Row = tuple[str | int | float | None, ...]
+"""Cells in the order of the columns; None where a page has no digits to speak of."""
+
+_BOM = b"\xef\xbb\xbf"
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20", "'")
+"""What OWASP's page on CSV injection names, signs also in full width, and the apostrophe that disarms them."""
+
+_SPECIAL = re.compile(r'[,"\r\n]')
+
+_DTYPES = {
+    **dict.fromkeys(("page", "line", "number", "position", "x", "y", "width", "height"), "Int64"),
+    **dict.fromkeys(("file", "text", "lines", "status", "message"), "str"),
+    "confidence": "float64",
+}
+
+
+def rows(page: PageNumbers | PageFailure, settings: Settings) -> list[Row]:
+    """Makes the rows of one page, at least one, with the columns of `COLUMNS[settings.per]`.
+
+    A row's confidence is that of its number, of its digit, or the least of its page. Its status is `review` where
+    that is below `settings.min_confidence`. It is cut, not rounded, to four decimals: 1.0 means no doubt at all, and
+    a row never shows a confidence that it was sent to review for not having.
+    """
+    if isinstance(page, PageFailure):
+        return [_row(page, settings, {"status": Status.ERROR, "message": page.message})]
+    if not page.numbers:
+        return [_row(page, settings, {"status": Status.EMPTY})]
+    cells = {Per.NUMBER: _number_cells, Per.DIGIT: _digit_cells, Per.PAGE: _page_cells}[settings.per]
+    return [_row(page, settings, row) for row in cells(page, settings)]
+
+
+_Cells = dict[str, str | int | float | None]
+
+
+def _row(page: PageNumbers | PageFailure, settings: Settings, cells: _Cells) -> Row:
+    blank: _Cells = {"file": page.file, "page": page.page, "text": "", "lines": "", "message": ""}
+    return tuple((blank | cells).get(column) for column in COLUMNS[settings.per])
+
+
+def _number_cells(page: PageNumbers, settings: Settings) -> Iterator[_Cells]:
+    for number in page.numbers:
+        place: _Cells = {"line": number.line, "number": number.number, "text": number.text}
+        yield place | _certainty(number.confidence, settings) | _place(number.box)
+
+
+def _digit_cells(page: PageNumbers, settings: Settings) -> Iterator[_Cells]:
+    for number in page.numbers:
+        for position, digit in enumerate(number.digits, 1):
+            place: _Cells = {"line": number.line, "number": number.number, "position": position, "text": digit.text}
+            yield place | _certainty(digit.confidence, settings) | _place(digit.box)
+
+
+def _page_cells(page: PageNumbers, settings: Settings) -> Iterator[_Cells]:
+    lines = groupby(page.numbers, key=lambda number: number.line)
+    text = "|".join(" ".join(number.text for number in line) for _, line in lines)
+    cells: _Cells = {"lines": text}
+    yield cells | _certainty(min(number.confidence for number in page.numbers), settings)
+
+
+def _place(box: Box) -> _Cells:
+    return {"x": box.x, "y": box.y, "width": box.width, "height": box.height}
+
+
+def _certainty(confidence: float, settings: Settings) -> _Cells:
+    # Decimal, because 0.57 * 10000 is less than 5700.
+    cut = Decimal(repr(float(confidence))).quantize(Decimal("0.0001"), ROUND_FLOOR)
+    return {"confidence": float(cut), "status": _status(confidence, settings)}
+
+
+def _status(confidence: float, settings: Settings) -> Status:
+    return Status.REVIEW if confidence < settings.min_confidence else Status.OK
+
+
+def frame(pages: Iterable[PageNumbers | PageFailure], settings: Settings) -> pd.DataFrame:
+    """Makes a DataFrame with the report's columns.
+
+    Text is str, so that leading zeros stay, and empty where there is none. Counts and boxes are Int64, with NA where
+    the page has no digits or couldn't be read; `confidence` is float64, with NaN there.
+    """
+    import pandas as pd
+
+    columns = COLUMNS[settings.per]
+    table = pd.DataFrame([row for page in pages for row in rows(page, settings)], columns=list(columns))
+    return table.astype({column: _DTYPES[column] for column in columns})
+
+
+@dataclass(slots=True)
+class Summary:
+    """Counts what a run has read, the same whatever a row stands for."""
+
+    pages: int = 0
+    """All pages that came, readable or not. A file that couldn't be opened is one."""
+    numbers: int = 0
+    digits: int = 0
+    review: int = 0
+    """Numbers below `Settings.min_confidence`."""
+    empty: int = 0
+    """Pages without digits."""
+    errors: int = 0
+    """Pages that couldn't be read."""
+
+    def add(self, page: PageNumbers | PageFailure, settings: Settings) -> None:
+        """Counts one page."""
+        self.pages += 1
+        if isinstance(page, PageFailure):
+            self.errors += 1
+            return
+        self.empty += not page.numbers
+        self.numbers += len(page.numbers)
+        self.digits += sum(len(number.digits) for number in page.numbers)
+        self.review += sum(_status(number.confidence, settings) is Status.REVIEW for number in page.numbers)
+
+    @property
+    def exit_code(self) -> int:
+        """0, or that of `PageError` when some pages failed."""
+        return PageError.exit_code if self.errors else 0
+
+
+class ReaderGone(DigitscanError):  # noqa: N818 (nothing is wrong)
+    """Whoever read the output, such as `head`, has closed it. Nothing needs saying."""
+
+    exit_code = 0
+
+
+class CsvReport:
+    r"""Writes pages as CSV, in a `with` block: to a file as a whole or not at all, or to stdout page by page.
+
+    A file is written beside `output` under a temporary name and put in its place, with its owner and permissions,
+    when the block ends without an exception. Otherwise the old file stays as it was. If the user stopped the run,
+    what was finished is kept as `output` + `.partial` (which the next complete report removes). What isn't a regular
+    file, such as `/dev/null` or a FIFO, is written directly.
+
+    The CSV is UTF-8 with `\n` at the end of a line, and always valid: bytes of a file name that aren't UTF-8 appear
+    as `\udcXX`, because one odd name must not make the report unreadable for other programs. Text that a spreadsheet
+    would run as a formula gets a leading apostrophe, as OWASP advises; so does text that begins with an apostrophe,
+    so that taking one away gives the text back in every case.
+
+    Raises:
+        OutputError: The output can't be written (from the `with` statement, `add`, or the end of the block).
+        ReaderGone: Whoever read the output has closed it.
+        Interrupted: In place of a KeyboardInterrupt in the block; the message says what was kept.
+    """
+
+    def __init__(self, output: str | None, settings: Settings, *, excel: bool = False) -> None:
+        """Prepares a report that goes to the file `output`, or to stdout for None and "-"; `excel` adds the BOM."""
+        self.summary = Summary()
+        self._output = None if output == "-" else output
+        self._settings = settings
+        self._head = (_BOM if excel else b"") + _csv([COLUMNS[settings.per]])
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Self:
+        self._stream = self._stack.enter_context(_sink(self._output))
+        self._stack.push(self._end)
+        return self
+
+    def __exit__(self, *error: *_ErrorInfo) -> bool | None:
+        return self._stack.__exit__(*error)
+
+    def add(self, page: PageNumbers | PageFailure) -> None:
+        """Writes the rows of one page through to the output, and counts it."""
+        self._write(_csv(rows(page, self._settings)))
+        self.summary.add(page, self._settings)
+
+    def _write(self, data: bytes) -> None:
+        """Writes `data`, and before it the head if that is due: a run that finds nothing to read prints nothing."""
+        with _output_errors(self._output):
+            self._stream.write(self._head + data)
+            self._stream.flush()
+        self._head = b""
+
+    def _end(self, *error: *_ErrorInfo) -> None:
+        if error[0] is None:
+            self._write(b"")
+
+
+def write_table(path: Path, head: Row, table: Iterable[Row]) -> None:
+    """Writes another table as CSV, as a whole or not at all. Raises OutputError."""
+    with _replaced(path) as stream, _output_errors(str(path)):
+        stream.write(_csv([head, *table]))
+        stream.flush()
+
+
+def _csv(table: Iterable[Row]) -> bytes:
+    text = "".join(",".join(_cell(cell) for cell in row) + "\n" for row in table)
+    return text.encode("utf-8", "backslashreplace")
+
+
+def _cell(cell: str | int | float | None) -> str:
+    if cell is None:
+        return ""
+    if isinstance(cell, float):
+        return f"{cell:.4f}"
+    text = str(cell)
+    if text.startswith(_FORMULA):
+        text = "'" + text
+    # Not csv.writer: before Python 3.13 it leaves a carriage return without quotes, and readers see a new row.
+    return '"' + text.replace('"', '""') + '"' if _SPECIAL.search(text) else text
+
+
+def _sink(output: str | None) -> AbstractContextManager[BinaryIO]:
+    """Where the report goes; leaving the context finishes it, or clears up if there was an exception."""
+    if output is None:
+        return _stdout()
+    path = Path(output)
+    with _output_errors(output):
+        if path.exists() and not path.is_file() and not path.is_dir():
+            return _direct(path)
+    return _replaced(path)
+
+
+@contextmanager
+def _stdout() -> Iterator[BinaryIO]:
+    try:
+        yield sys.stdout.buffer
+    except (KeyboardInterrupt, Interrupted) as stop:
+        raise Interrupted("stopped; the pages finished so far have been printed") from stop
+    except ReaderGone:
+        # What is left in the buffer is flushed at the interpreter's end, and mustn't fail there.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise
+
+
+@contextmanager
+def _direct(path: Path) -> Iterator[BinaryIO]:
+    with _output_errors(str(path)):
+        stream = path.open("wb")
+    try:
+        yield stream
+    except (KeyboardInterrupt, Interrupted) as stop:
+        raise Interrupted(f"stopped; the pages finished so far have been written to {path}") from stop
+    finally:
+        with suppress(OSError):  # Every page was flushed: an error has been raised already.
+            stream.close()
+
+
+@contextmanager
+def _replaced(path: Path) -> Iterator[BinaryIO]:
+    target = path.resolve() if path.is_symlink() else path  # A link stays a link.
+    temporary = target.with_name(f".digitscan-{secrets.token_hex(8)}.tmp")
+    partial = target.with_name(target.name + ".partial")
+    with _output_errors(str(path)):
+        if target.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        stream = temporary.open("xb")
+    try:
+        with _output_errors(str(path)):
+            _take_over(target, temporary)
+        yield stream
+        with _output_errors(str(path)):
+            os.fsync(stream.fileno())
+            stream.close()
+            temporary.replace(target)
+            partial.unlink(missing_ok=True)
+    except (KeyboardInterrupt, Interrupted) as stop:
+        with _output_errors(str(partial)):
+            stream.close()
+            raise Interrupted(_keep(temporary, partial)) from stop
+    finally:
+        with suppress(OSError):  # On a full disk there may be a rest that can't be flushed.
+            stream.close()
+        temporary.unlink(missing_ok=True)
+
+
+def _take_over(target: Path, temporary: Path) -> None:
+    """Gives `temporary` the owner and the permissions of `target`; if that is new, the usual ones are right."""
+    with suppress(FileNotFoundError):
+        status = target.stat()
+        if hasattr(os, "chown"):
+            with suppress(PermissionError):  # Only root can give files away.
+                os.chown(temporary, status.st_uid, status.st_gid)
+        temporary.chmod(stat.S_IMODE(status.st_mode))
+
+
+def _keep(temporary: Path, partial: Path) -> str:
+    """Puts what was finished beside the report, and says so."""
+    if not temporary.exists():  # Stopped when the report was in its place already.
+        return "stopped; the report was finished"
+    if temporary.stat().st_size == 0:
+        return "stopped before the first page was finished; the report is as it was"
+    temporary.replace(partial)
+    return f"stopped; the pages finished so far are kept in {partial}, the report is as it was"
+
+
+@contextmanager
+def _output_errors(output: str | None) -> Iterator[None]:
+    """Turns the system's errors into those that a caller of `CsvReport` expects."""
+    try:
+        yield
+    except BrokenPipeError as error:
+        raise ReaderGone(output or "stdout") from error
+    except OSError as error:
+        raise OutputError(f"{output or 'stdout'} can't be written: {error.strerror or error}") from error

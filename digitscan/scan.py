@@ -1,0 +1,187 @@
+"""Joins the steps: pages are read and segmented in worker processes, classified here in large batches, and decoded.
+
+Results come in the order of the input, whatever finishes first. Only a bounded number of pages is under way at a time,
+so memory doesn't grow with their number.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+from collections import deque
+from concurrent.futures import Future, ProcessPoolExecutor
+from dataclasses import dataclass
+from itertools import chain, islice
+from typing import TYPE_CHECKING, Protocol
+
+import cv2
+import numpy as np
+
+from digitscan.decode import PLAIN_WEIGHTS, decode
+from digitscan.image import read_pages
+from digitscan.ink import find_ink, find_single_ink
+from digitscan.normalize import normalize, normalize_all
+from digitscan.schema import Layout, Page, PageFailure, PageGlyphs, PageNumbers, PathWeights, Settings
+from digitscan.segment import segment
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from numpy.typing import NDArray
+
+_PAGES_A_TASK = 16
+"""A worker returns after this many pages of a file, so that a PDF with thousands of pages is shared out."""
+
+_TASKS_A_WORKER = 4
+"""Tasks under way for each worker: enough that none waits, few enough that memory stays flat."""
+
+_POOL_FILES = 8
+"""Fewer files than this are read in this process: starting workers would take longer."""
+
+_BATCH_GLYPHS = 4096
+_BATCH_PAGES = 256
+"""The classifier gets this many candidates, or those of this many pages, at a time."""
+
+
+class Predictor(Protocol):
+    """Anything that turns glyphs, uint8 (N, 28, 28), into class probabilities, float32 (N, 12)."""
+
+    def __call__(self, glyphs: NDArray[np.uint8], /) -> NDArray[np.float32]:
+        """Classify all glyphs; N may be 0."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """What one task returns; `next_page` is where the file goes on, None at its end."""
+
+    pages: tuple[PageGlyphs | PageFailure, ...]
+    next_page: int | None
+
+
+def scan(
+    files: Iterable[str | PageFailure], predict: Predictor, settings: Settings, weights: PathWeights = PLAIN_WEIGHTS
+) -> Iterator[PageNumbers | PageFailure]:
+    """Every page of every file, in order; a page that can't be read comes as a `PageFailure`.
+
+    A failure among `files` (an unreadable folder) is handed on in its place.
+    """
+    for batch in _batches(_read(files, settings)):
+        yield from _classify(batch, predict, weights)
+
+
+def page_glyphs(page: Page, layout: Layout) -> PageGlyphs:
+    """The lattices of one page and their normalised candidates."""
+    if layout is Layout.DIGIT:
+        ink = find_single_ink(page.pixels)
+    else:
+        ink = find_ink(page.pixels, deskew=layout is Layout.PAGE)
+    segments = segment(ink, layout)
+    return PageGlyphs(page.file, page.number, segments.lattices, normalize_all(segments.inks))
+
+
+def _read(files: Iterable[str | PageFailure], settings: Settings) -> Iterator[PageGlyphs | PageFailure]:
+    """Pages in order, read here or in a pool of workers."""
+    waiting = iter(files)
+    first = list(islice(waiting, _POOL_FILES))
+    jobs = settings.jobs or os.cpu_count() or 1
+    if jobs == 1 or len(first) < _POOL_FILES:
+        return _read_here(chain(first, waiting), settings)
+    return _read_in_pool(chain(first, waiting), settings, jobs)
+
+
+def _read_here(files: Iterable[str | PageFailure], settings: Settings) -> Iterator[PageGlyphs | PageFailure]:
+    for file in files:
+        if isinstance(file, PageFailure):
+            yield file
+            continue
+        for page in read_pages(file, settings):
+            yield page if isinstance(page, PageFailure) else page_glyphs(page, settings.layout)
+
+
+def _read_in_pool(
+    files: Iterable[str | PageFailure], settings: Settings, jobs: int
+) -> Iterator[PageGlyphs | PageFailure]:
+    # OpenCV and LiteRT hold threads, which a forked child would lose: workers start afresh.
+    context = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(jobs, mp_context=context, initializer=_start_worker)
+    try:
+        yield from _in_order(pool, iter(files), settings, jobs * _TASKS_A_WORKER)
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _in_order(
+    pool: ProcessPoolExecutor, files: Iterator[str | PageFailure], settings: Settings, limit: int
+) -> Iterator[PageGlyphs | PageFailure]:
+    under_way: deque[tuple[str, Future[_Part]] | PageFailure] = deque()
+
+    def task(file: str, first: int) -> tuple[str, Future[_Part]]:
+        return file, pool.submit(_read_part, file, first, settings)
+
+    while True:
+        for item in islice(files, limit - len(under_way)):
+            under_way.append(item if isinstance(item, PageFailure) else task(item, 1))
+        if not under_way:
+            return
+        head = under_way.popleft()
+        if isinstance(head, PageFailure):
+            yield head
+            continue
+        file, future = head
+        part = future.result()
+        yield from part.pages
+        if part.next_page:
+            under_way.appendleft(task(file, part.next_page))
+
+
+def _start_worker() -> None:
+    cv2.setNumThreads(1)
+    # Ctrl-C reaches the whole process group; the parent alone decides what it means.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _read_part(file: str, first: int, settings: Settings) -> _Part:
+    pages = tuple(
+        page if isinstance(page, PageFailure) else page_glyphs(page, settings.layout)
+        for page in islice(read_pages(file, settings, first), _PAGES_A_TASK)
+    )
+    return _Part(pages, first + _PAGES_A_TASK if len(pages) == _PAGES_A_TASK else None)
+
+
+def _batches(pages: Iterator[PageGlyphs | PageFailure]) -> Iterator[list[PageGlyphs | PageFailure]]:
+    batch: list[PageGlyphs | PageFailure] = []
+    glyphs = 0
+    for page in pages:
+        batch.append(page)
+        glyphs += 0 if isinstance(page, PageFailure) else len(page.glyphs)
+        if glyphs >= _BATCH_GLYPHS or len(batch) >= _BATCH_PAGES:
+            yield batch
+            batch, glyphs = [], 0
+    if batch:
+        yield batch
+
+
+def _classify(
+    batch: list[PageGlyphs | PageFailure], predict: Predictor, weights: PathWeights
+) -> Iterator[PageNumbers | PageFailure]:
+    read = [page for page in batch if isinstance(page, PageGlyphs)]
+    probabilities = predict(np.concatenate([page.glyphs for page in read])) if read else None
+    end = 0
+    for page in batch:
+        if isinstance(page, PageFailure):
+            yield page
+            continue
+        assert probabilities is not None
+        start, end = end, end + len(page.glyphs)
+        yield _numbers(page, probabilities[start:end], weights)
+
+
+def _numbers(page: PageGlyphs, probabilities: NDArray[np.float32], weights: PathWeights) -> PageNumbers:
+    lines = decode(page.lattices, probabilities, weights)
+    return PageNumbers(page.file, page.page, tuple(chain.from_iterable(lines)))
+
+
+def normalize_digit(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """A picture of one digit, uint8 (H, W), as MNIST would have it: uint8 (28, 28)."""
+    return normalize(find_single_ink(pixels).level)

@@ -1,0 +1,228 @@
+"""Settings and the frozen records that travel from step to step; the names of the report's columns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+NORMALIZER_VERSION = 1
+"""Changes whenever `normalize.py` makes other pictures of the same ink; a model is bound to one version."""
+
+GLYPH_SIZE = 28
+"""Side of a normalised glyph in pixels, as in MNIST."""
+
+NOT_A_DIGIT = 10
+"""Class of a mark that a reading skips: a point, a dash, a letter, a blot, a piece of a rule. 0 to 9 are the digits."""
+
+WRONG_CUT = 11
+"""Class of a candidate that no reading contains: part of a digit, or more than one."""
+
+CLASS_COUNT = 12
+
+
+class Layout(StrEnum):
+    """What one image holds."""
+
+    PAGE = "page"
+    LINE = "line"
+    DIGIT = "digit"
+
+
+class Per(StrEnum):
+    """What one row of the report stands for."""
+
+    NUMBER = "number"
+    DIGIT = "digit"
+    PAGE = "page"
+
+
+class Status(StrEnum):
+    """How a row came out."""
+
+    OK = "ok"
+    REVIEW = "review"
+    EMPTY = "empty"
+    ERROR = "error"
+
+
+class Runtime(StrEnum):
+    """What runs a model."""
+
+    LITERT = "litert"
+    KERAS = "keras"
+
+
+class Arch(StrEnum):
+    """The networks that can be trained."""
+
+    CNN = "cnn"
+    MLP = "mlp"
+
+
+COLUMNS: dict[Per, tuple[str, ...]] = {
+    Per.NUMBER: (
+        *("file", "page", "line", "number", "text", "confidence", "status"),
+        *("x", "y", "width", "height", "message"),
+    ),
+    Per.DIGIT: (
+        *("file", "page", "line", "number", "position", "text", "confidence", "status"),
+        *("x", "y", "width", "height", "message"),
+    ),
+    Per.PAGE: ("file", "page", "lines", "confidence", "status", "message"),
+}
+"""Columns of the report. `lines` has a page's lines separated by `|`, the numbers of a line by a space."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The one source of defaults, for the command line and for the library."""
+
+    model: str | None = None
+    """Model name without suffix; None is the model that comes with the package."""
+    layout: Layout = Layout.PAGE
+    per: Per = Per.NUMBER
+    min_confidence: float = 0.8
+    """Numbers below it get the status `review`; 0 to 1."""
+    jobs: int = 0
+    """Worker processes; 0 is one for each core."""
+    dpi: int = 200
+    """Resolution in which PDF pages are drawn."""
+    max_pixels: int = 200_000_000
+    """A page with more pixels is refused before it is decoded."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Box:
+    """A rectangle in pixels of the original page; `x`, `y` is its upper left pixel."""
+
+    x: int
+    y: int
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page as it was read: `pixels` is uint8, (H, W) grey or (H, W, 3) BGR; `number` counts from 1."""
+
+    file: str
+    number: int
+    pixels: NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True)
+class PageFailure:
+    """A page, or a whole file (`page` 1), that could not be read; `message` is one line without the file's name."""
+
+    file: str
+    page: int
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Digit:
+    """One digit as read; `confidence` from 0 to 1."""
+
+    text: str
+    confidence: float
+    box: Box
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """A run of digits that belong together; `line` and `number` count from 1 within the page and the line."""
+
+    line: int
+    number: int
+    confidence: float
+    digits: tuple[Digit, ...]
+
+    @property
+    def text(self) -> str:
+        """The digits alone, leading zeros kept."""
+        return "".join(digit.text for digit in self.digits)
+
+    @property
+    def box(self) -> Box:
+        """The smallest box around all its digits."""
+        boxes = [digit.box for digit in self.digits]
+        left, top = min(box.x for box in boxes), min(box.y for box in boxes)
+        right = max(box.x + box.width for box in boxes)
+        bottom = max(box.y + box.height for box in boxes)
+        return Box(left, top, right - left, bottom - top)
+
+
+@dataclass(frozen=True, slots=True)
+class PageNumbers:
+    """All numbers of one page in reading order; none where the page holds no digits."""
+
+    file: str
+    page: int
+    numbers: tuple[Number, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Ink:
+    """The ink of a page in working pixels.
+
+    `mask` is bool (H, W), true on ink; `level` uint8 (H, W), 0 for paper to 255 for full ink, soft at the edges of
+    `mask` and 0 elsewhere; `stroke` the pen's width in pixels; `to_page` a float64 (2, 3) affine map from working to
+    page pixels.
+    """
+
+    mask: NDArray[np.bool_]
+    level: NDArray[np.uint8]
+    stroke: float
+    to_page: NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Lattice:
+    """All ways to cut one text line into glyphs.
+
+    The line's ink is split into atoms 0 to A - 1 from left to right. An edge `(start, stop)` joins the atoms from
+    `start` up to but without `stop` into one candidate glyph; a reading of the line is a path of edges from 0 to A.
+
+    `edges` is int32 (E, 2), sorted; `boxes` int32 (E, 4) with x, y, width, height in working pixels; `whole` bool (E,)
+    is true where a candidate is made of whole components, not of cut pieces; `cuts` float32 (E,) is the ink that was
+    cut through on both sides, in strokes; `height` the usual height of a digit on this line in working pixels;
+    `to_page` float64 (2, 3) maps working to page pixels.
+    """
+
+    edges: NDArray[np.int32]
+    boxes: NDArray[np.int32]
+    whole: NDArray[np.bool_]
+    cuts: NDArray[np.float32]
+    height: float
+    to_page: NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class PathWeights:
+    """How much each feature of an edge counts when a lattice is read; the order is that of `decode.py`.
+
+    `digit` weighs the features of an edge read as a digit, `mark` those of one that is skipped; `sharpness` is what
+    scores are multiplied by for confidences that can be believed.
+    """
+
+    digit: tuple[float, ...]
+    mark: tuple[float, ...]
+    sharpness: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class PageGlyphs:
+    """What a worker returns for a page: never the page itself, only 784 bytes a candidate.
+
+    `glyphs` is uint8 (N, 28, 28), the candidates of all lattices one after the other.
+    """
+
+    file: str
+    page: int
+    lattices: tuple[Lattice, ...]
+    glyphs: NDArray[np.uint8]

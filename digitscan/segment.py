@@ -1,0 +1,185 @@
+"""Splits the ink of a page into text lines, and each line into a lattice of candidate glyphs.
+
+Over-segmentation: the ink is cut wherever two digits may touch, neighbouring pieces are joined again in every sensible
+way, and the classifier decides later which of the pieces are digits.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+
+from digitscan.cut import Cuts, find_cuts
+from digitscan.lines import digit_height, find_lines
+from digitscan.schema import Ink, Lattice, Layout
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_MAX_ATOMS = 4
+"""The most pieces that one digit is put together from."""
+
+_MAX_WIDTH = 1.6
+"""In digit heights: no digit is wider."""
+
+_MAX_GAP = 0.3
+"""In digit heights: pieces of one digit are no further apart."""
+
+_MIN_CUT_WIDTH = 0.5
+"""In digit heights: narrower components aren't cut."""
+
+_NO_CUTS = Cuts(np.empty((0, 0), np.int32), np.empty(0, np.float32))
+
+
+@dataclass(frozen=True, slots=True)
+class Segments:
+    """The lattices of a page in reading order and the ink of their candidates: uint8 (h, w), edge after edge."""
+
+    lattices: tuple[Lattice, ...]
+    inks: tuple[NDArray[np.uint8], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Atoms:
+    """Pieces of ink: `boxes` int32 (A, 4), `component` int32 (A,), `cut` float32 (A,) strokes cut at the left side."""
+
+    boxes: NDArray[np.int32]
+    component: NDArray[np.int32]
+    cut: NDArray[np.float32]
+
+    def take(self, order: NDArray[np.intp]) -> _Atoms:
+        """Some of the atoms, in a new order."""
+        return _Atoms(self.boxes[order], self.component[order], self.cut[order])
+
+
+def segment(ink: Ink, layout: Layout) -> Segments:
+    """The lattice of every text line of a page, lines from top to bottom.
+
+    With `Layout.LINE` all ink belongs to one line; with `Layout.DIGIT` it is one candidate.
+    """
+    if not ink.mask.any():
+        return Segments((), ())
+    if layout is Layout.DIGIT:
+        return _single(ink)
+    labels, boxes = _components(ink.mask)
+    height = digit_height(boxes, ink.stroke)
+    atoms, atom_map = _split(ink, labels, boxes, height)
+    lines = [np.arange(len(boxes))] if layout is Layout.LINE else find_lines(boxes, height)
+    lattices, inks = [], []
+    for line in lines:
+        members = np.flatnonzero(np.isin(atoms.component, line))
+        centres = atoms.boxes[members, 0] * 2 + atoms.boxes[members, 2]
+        members = members[np.argsort(centres, kind="stable")]
+        lattice = _lattice(atoms.take(members), digit_height(boxes[line], ink.stroke), ink.to_page)
+        lattices.append(lattice)
+        inks.extend(_cut_out(ink.level, atom_map, members, lattice))
+    return Segments(tuple(lattices), tuple(inks))
+
+
+def _components(mask: NDArray[np.bool_]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """Label of every pixel, int32 (H, W) with 0 on paper, and the boxes int32 (N, 4) of the labels 1 to N."""
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(mask.view(np.uint8), connectivity=8)
+    return np.asarray(labels, np.int32), np.asarray(stats[1:, :4], np.int32)
+
+
+def _single(ink: Ink) -> Segments:
+    """All ink as one candidate."""
+    box = np.array([cv2.boundingRect(ink.level)], np.int32)
+    x, y, width, height = box[0]
+    edge = np.array([[0, 1]], np.int32)
+    lattice = Lattice(edge, box, np.ones(1, np.bool_), np.zeros(1, np.float32), float(height), ink.to_page)
+    return Segments((lattice,), (ink.level[y : y + height, x : x + width],))
+
+
+def _split(
+    ink: Ink, labels: NDArray[np.int32], boxes: NDArray[np.int32], height: float
+) -> tuple[_Atoms, NDArray[np.int32]]:
+    """Cut the wide components; also the map of atom numbers, int32 (H, W), -1 on paper."""
+    tall = boxes[:, 3] >= 0.5 * height
+    wide = np.flatnonzero(tall & (boxes[:, 2] >= _MIN_CUT_WIDTH * height)).tolist()
+    crops = [_crop(ink.level, labels, boxes[index], index + 1) for index in wide]
+    cuts = dict(zip(wide, find_cuts(crops, ink.stroke), strict=True))
+    atom_map = np.full(labels.shape, -1, np.int32)
+    atom_boxes: list[tuple[int, int, int, int]] = []
+    component, cut = [], []
+    for index, (x, y, width, rows) in enumerate(boxes.tolist()):
+        own = labels[y : y + rows, x : x + width] == index + 1
+        found = cuts.get(index, _NO_CUTS)
+        piece = _pieces(found, own.shape)
+        for number in range(len(found.ink) + 1):
+            inside = own & (piece == number)
+            left, top, wide_, high = cv2.boundingRect(inside.view(np.uint8))
+            atom_map[y : y + rows, x : x + width][inside] = len(atom_boxes)
+            atom_boxes.append((x + left, y + top, wide_, high))
+            component.append(index)
+            cut.append(found.ink[number - 1] if number else 0.0)
+    return _Atoms(np.array(atom_boxes, np.int32), np.array(component, np.int32), np.array(cut, np.float32)), atom_map
+
+
+def _crop(level: NDArray[np.uint8], labels: NDArray[np.int32], box: NDArray[np.int32], label: int) -> NDArray[np.uint8]:
+    x, y, width, height = box.tolist()
+    part = level[y : y + height, x : x + width]
+    return np.where(labels[y : y + height, x : x + width] == label, part, 0).astype(np.uint8)
+
+
+def _pieces(cuts: Cuts, shape: tuple[int, ...]) -> NDArray[np.intp]:
+    """Number of the piece that each pixel of a component belongs to."""
+    if not len(cuts.ink):
+        return np.zeros(shape, np.intp)
+    return np.asarray((np.arange(shape[1]) >= cuts.columns[:, :, None]).sum(axis=0))
+
+
+def _lattice(atoms: _Atoms, height: float, to_page: NDArray[np.float64]) -> Lattice:
+    edges, boxes, whole, cuts = [], [], [], []
+    pieces = np.bincount(atoms.component)
+    for start in range(len(atoms.boxes)):
+        for stop in range(start + 1, min(start + _MAX_ATOMS, len(atoms.boxes)) + 1):
+            box = _union(atoms.boxes[start:stop])
+            if stop > start + 1 and not _joinable(atoms.boxes[start:stop], box, height):
+                break
+            used = np.bincount(atoms.component[start:stop], minlength=len(pieces))
+            edges.append((start, stop))
+            boxes.append(box)
+            whole.append(bool(np.all((used == 0) | (used == pieces))))
+            after = atoms.cut[stop] if stop < len(atoms.cut) else 0.0
+            cuts.append(atoms.cut[start] + after)
+    return Lattice(
+        np.array(edges, np.int32),
+        np.array(boxes, np.int32),
+        np.array(whole),
+        np.array(cuts, np.float32),
+        height,
+        to_page,
+    )
+
+
+def _union(boxes: NDArray[np.int32]) -> tuple[int, int, int, int]:
+    left, top = int(boxes[:, 0].min()), int(boxes[:, 1].min())
+    right, bottom = int((boxes[:, 0] + boxes[:, 2]).max()), int((boxes[:, 1] + boxes[:, 3]).max())
+    return left, top, right - left, bottom - top
+
+
+def _joinable(boxes: NDArray[np.int32], union: tuple[int, int, int, int], height: float) -> bool:
+    gap = boxes[-1, 0] - (boxes[:-1, 0] + boxes[:-1, 2]).max()
+    return bool(union[2] <= _MAX_WIDTH * height and union[3] <= 2 * height and gap <= _MAX_GAP * height)
+
+
+def _cut_out(
+    level: NDArray[np.uint8], atom_map: NDArray[np.int32], members: NDArray[np.intp], lattice: Lattice
+) -> list[NDArray[np.uint8]]:
+    """The ink of each candidate of a line, with the soft edge around it."""
+    place = np.full(atom_map.max() + 2, -1, np.int16)
+    place[members] = np.arange(len(members))
+    inks = []
+    for (start, stop), (x, y, width, height) in zip(lattice.edges, lattice.boxes.tolist(), strict=True):
+        top, left = max(0, y - 1), max(0, x - 1)
+        window = np.s_[top : y + height + 1, left : x + width + 1]
+        order = place[atom_map[window]]
+        own = ((order >= start) & (order < stop)).view(np.uint8)
+        # The soft edge belongs to the glyph where no other glyph's ink lies.
+        soft = cv2.dilate(own, np.ones((3, 3), np.uint8)) & ((atom_map[window] < 0) | (own > 0))
+        inks.append(np.asarray(cv2.bitwise_and(level[window], level[window], mask=soft.view(np.uint8)), np.uint8))
+    return inks

@@ -1,0 +1,620 @@
+"""Labelled glyphs -> NAME.keras, NAME.tflite and the card NAME.json. The only module that needs TensorFlow."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import platform
+import tempfile
+import time
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+import numpy as np
+
+from digitscan import __version__
+from digitscan.errors import Interrupted, ModelError, OutputError, UsageError
+from digitscan.model import (
+    DIGIT_COUNT,
+    ModelCard,
+    load_model,
+    model_file,
+    native_stderr_without,
+    score_classes,
+    sha256,
+)
+from digitscan.schema import CLASS_COUNT, GLYPH_SIZE, NORMALIZER_VERSION, Arch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from numpy.typing import NDArray
+
+    from digitscan.datasets import Dataset
+
+    Predictor = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
+
+PREDICT_BATCH = 500
+WARP_BATCH = 1000
+"""cv2.remap takes pictures of at most 32,767 rows: so many glyphs of 30 rows fit."""
+
+NATIVE_NOISE = (b"WARNING: All log messages before absl", b"I0000 ", b"W0000 ")
+"""What TensorFlow's C++ part prints at its start, whatever its log level."""
+
+
+class Samples(NamedTuple):
+    """Glyphs uint8 (N, 28, 28) and their classes uint8 (N,)."""
+
+    images: NDArray[np.uint8]
+    labels: NDArray[np.uint8]
+
+    def take(self, order: NDArray[np.intp]) -> Samples:
+        """Some of the samples."""
+        return Samples(self.images[order], self.labels[order])
+
+
+class Material(NamedTuple):
+    """What a network learns from: each epoch all of `training` and some of `extra`; `validation` picks the epoch."""
+
+    training: Samples
+    extra: Samples | None
+    validation: Samples
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How a network is trained: Adam with decoupled weight decay (Loshchilov and Hutter 2019), a linear warm-up and
+    half a cosine down to 0 (2017), label smoothing (Szegedy et al. 2016), and an exponential moving average of the
+    weights and of the batch-norm statistics, which is the model that is kept (Polyak and Juditsky 1992).
+    """
+
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    augmented: bool = False
+    warmup: float = 0.0
+    """Part of all steps."""
+    weight_decay: float = 0.0
+    label_smoothing: float = 0.0
+    average_decay: float = 0.0
+    """What is kept of the average at each step; 0 is no averaging."""
+    extra_share: float = 1.5
+    """Candidates of synthetic lines in an epoch for each digit of the data set; other ones in each epoch."""
+
+
+RECIPES = {
+    Arch.CNN: Recipe(
+        epochs=60,
+        batch_size=128,
+        learning_rate=3e-3,
+        augmented=True,
+        warmup=0.05,
+        weight_decay=0.02,
+        label_smoothing=0.05,
+        average_decay=0.999,
+    ),
+    Arch.MLP: Recipe(epochs=30, batch_size=128, learning_rate=1e-3),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainOptions:
+    """What `digitscan train` is asked to do; None takes the recipe's value."""
+
+    output: Path
+    """The model's NAME: path without suffix."""
+    arch: Arch = Arch.CNN
+    epochs: int | None = None
+    batch_size: int | None = None
+    seed: int = 1
+    validation: float = 0.05
+    """Fraction of the training data that is held out to pick the epoch; above 0 and below 1."""
+    keep_partial: bool = False
+    command: str = ""
+    """The command line, for the card."""
+
+
+@dataclass(frozen=True, slots=True)
+class EpochResult:
+    """One line of the training's table; `epoch` counts from 1, `best` says that it is the best one so far."""
+
+    epoch: int
+    epochs: int
+    loss: float
+    accuracy: float
+    validation_loss: float
+    validation_accuracy: float
+    seconds: float
+    best: bool
+
+
+class Observer(Protocol):
+    """Who wants to see the training go on."""
+
+    def batch(self, epoch: int, step: int, steps: int, loss: float, accuracy: float) -> None:
+        """After each step (from 1) of `steps` in the epoch (from 1); means over the epoch so far."""
+
+    def epoch(self, result: EpochResult) -> None:
+        """After each epoch."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """What came of a training: the best epoch's averaged network, and whether all epochs were trained."""
+
+    network: Any
+    epochs: int
+    best: EpochResult
+    complete: bool
+
+
+def train(options: TrainOptions, dataset: Dataset, observer: Observer, candidates: Samples | None = None) -> ModelCard:
+    """Train a model on the data set's training part, measure it once on its test part, write its three files.
+
+    With `candidates` of synthetic lines it learns all classes, else the ten digits.
+
+    The same seed, data and versions give the same model on the same machine; another processor or number of cores
+    adds up in another order, and the rounding drifts apart. On KeyboardInterrupt the best model so far is kept with
+    `keep_partial`; else Interrupted is raised and nothing is written. Raises UsageError without TensorFlow or for
+    options that can't be, OutputError where the files can't be written.
+    """
+    recipe = _recipe(options)
+    _start_tensorflow()
+    data = _material(dataset, candidates, options)
+    classes = CLASS_COUNT if candidates else DIGIT_COUNT
+    # Made before the training: a folder that can't be written to is reported before the hours of work.
+    with _output_errors(options.output):
+        staging = _staging_folder(options.output)
+    with staging as folder:
+        try:
+            network = build(options.arch, classes, options.seed)
+            fitted = fit(network, recipe, data, options.seed, observer, options.keep_partial)
+            with _output_errors(options.output):
+                card = _export(fitted, recipe, options, dataset, Path(folder))
+                _publish(Path(folder), options.output)
+        except KeyboardInterrupt:
+            message = "training was stopped; nothing was written (--keep-partial keeps the best epoch)"
+            raise Interrupted(message) from None
+    return card
+
+
+def _recipe(options: TrainOptions) -> Recipe:
+    recipe = RECIPES[options.arch]
+    recipe = replace(recipe, epochs=options.epochs or recipe.epochs, batch_size=options.batch_size or recipe.batch_size)
+    if recipe.epochs < 1 or recipe.batch_size < 1 or not 0 < options.validation < 1:
+        raise UsageError("--epochs and --batch-size must be at least 1, --validation above 0 and below 1")
+    return recipe
+
+
+def _material(dataset: Dataset, candidates: Samples | None, options: TrainOptions) -> Material:
+    digits = Samples(dataset.train_images, dataset.train_labels)
+    training, validation = _hold_out(digits, options.validation, options.seed)
+    if candidates is None:
+        return Material(training, None, validation)
+    # As many candidates as digits pick the epoch: both count the same.
+    extra, extra_validation = _hold_out(candidates, len(validation.labels) / len(candidates.labels), options.seed)
+    joined = (np.concatenate(pair) for pair in zip(validation, extra_validation, strict=True))
+    return Material(training, extra, Samples(*joined))
+
+
+def _hold_out(samples: Samples, fraction: float, seed: int) -> tuple[Samples, Samples]:
+    """Split at random into what is trained on and what picks the epoch."""
+    count = len(samples.labels)
+    held = round(count * fraction)
+    if not 0 < held < count:
+        raise UsageError(f"{count} training digits can't be split with --validation {fraction:g}")
+    order = np.random.default_rng(seed).permutation(count)
+    return samples.take(order[held:]), samples.take(order[:held])
+
+
+# --- the networks ---
+
+
+def build(arch: Arch, classes: int, seed: int) -> Any:
+    """A new Keras network: float32 (N, 28, 28) from 0 to 255 -> probabilities float32 (N, `classes`).
+
+    The scaling to 0..1 is its first layer, so that no caller can get it wrong.
+    """
+    _start_tensorflow()
+    import keras
+
+    keras.utils.set_random_seed(seed)
+    glyphs = keras.Input((GLYPH_SIZE, GLYPH_SIZE), name="glyphs")
+    scaled = keras.layers.Rescaling(1 / 255)(glyphs)
+    features = {Arch.CNN: _cnn, Arch.MLP: _mlp}[arch](scaled)
+    return keras.Model(glyphs, keras.layers.Dense(classes, activation="softmax")(features), name=arch.value)
+
+
+def _mlp(x: Any) -> Any:
+    """Two hidden layers, as in the project's first README."""
+    from keras import layers
+
+    x = _flat(x)
+    for _ in range(2):
+        x = layers.Dense(128, activation="relu")(x)
+    return x
+
+
+def _cnn(x: Any) -> Any:
+    """Convolutions within 10 MFLOP: few channels where the picture is large, many where it is small."""
+    from keras import layers, ops
+
+    x = ops.expand_dims(x, -1)
+    x = _convolution(x, 24)
+    x = _convolution(x, 32, stride=2)
+    x = _convolution(x, 64, stride=2)
+    x = _convolution(x, 64)
+    x = layers.MaxPooling2D()(x)
+    x = _convolution(x, 96)
+    return layers.Dropout(0.3)(_flat(x))
+
+
+def _flat(x: Any) -> Any:
+    """One vector a glyph. The layers Flatten and Reshape ask for the batch size when they run, which LiteRT does
+    outside of its fast path.
+    """
+    from keras import ops
+
+    return ops.reshape(x, (-1, int(np.prod(x.shape[1:]))))
+
+
+def _convolution(x: Any, channels: int, stride: int = 1) -> Any:
+    """3x3 convolution, batch norm (which the export folds into the convolution), ReLU."""
+    from keras import layers
+
+    x = layers.Conv2D(channels, 3, strides=stride, padding="same", use_bias=False)(x)
+    return layers.ReLU()(layers.BatchNormalization()(x))
+
+
+def count_mflop(network: Any) -> float:
+    """Million floating-point operations of the convolutions and dense layers for one glyph; a multiply-add is two."""
+    operations = 0
+    for layer in network.layers:
+        kernel = getattr(layer, "kernel", None)
+        if kernel is not None:
+            positions = layer.output.shape[1:-1]
+            operations += 2 * int(np.prod(kernel.shape)) * int(np.prod(positions, dtype=np.int64))
+    return operations / 1e6
+
+
+# --- the training ---
+
+
+def fit(
+    network: Any,
+    recipe: Recipe,
+    data: Material,
+    seed: int,
+    observer: Observer,
+    keep_partial: bool = False,
+) -> Fitted:
+    """Train `network`; the best epoch is the one whose average reads most of the validation part right.
+
+    KeyboardInterrupt ends it early with `keep_partial` and at least one epoch done; else it is passed on.
+    """
+    trainer = _Trainer(network, recipe, data)
+    generator = np.random.default_rng(seed)
+    best: EpochResult | None = None
+    weights, complete, epoch = None, True, 0
+    try:
+        for epoch in range(1, recipe.epochs + 1):
+            result = trainer.epoch(epoch, best, generator, observer)
+            if result.best:
+                best, weights = result, trainer.averaged.get_weights()
+            observer.epoch(result)
+    except KeyboardInterrupt:
+        if not keep_partial or best is None:
+            raise
+        epoch, complete = epoch - 1, False
+    assert best is not None, "a recipe has at least one epoch"
+    trainer.averaged.set_weights(weights)
+    return Fitted(trainer.averaged, epoch, best, complete)
+
+
+class _Trainer:
+    """A network in training, and the average of its weights."""
+
+    def __init__(self, network: Any, recipe: Recipe, data: Material) -> None:
+        import keras
+        import tensorflow as tf
+
+        self.recipe = recipe
+        self.data = data
+        extra = len(data.extra.labels) if data.extra else 0
+        self.extra = min(extra, round(recipe.extra_share * len(data.training.labels)))
+        samples = len(data.training.labels) + self.extra
+        self.batch_size = min(recipe.batch_size, samples)
+        self.steps = samples // self.batch_size
+        self.network = network
+        self.averaged = keras.models.clone_model(network)
+        self.averaged.set_weights(network.get_weights())
+        self.predict = predictor(self.averaged)
+        self._loss = keras.losses.CategoricalCrossentropy(label_smoothing=recipe.label_smoothing)
+        self._optimizer = _optimizer(recipe, recipe.epochs * self.steps)
+        self._step = tf.function(self._gradient_step)
+
+    def epoch(
+        self,
+        epoch: int,
+        best: EpochResult | None,
+        generator: np.random.Generator,
+        observer: Observer,
+    ) -> EpochResult:
+        """Go through one epoch's samples in a random order, then measure the average on the validation part."""
+        started = time.monotonic()
+        loss = accuracy = 0.0
+        for step, (images, labels) in enumerate(self._batches(generator), start=1):
+            sums = self._step(images, labels)
+            loss += (float(sums[0]) - loss) / step
+            accuracy += (float(sums[1]) - accuracy) / step
+            observer.batch(epoch, step, self.steps, loss, accuracy)
+        validation_loss, validation_accuracy = _measure(self.predict, self.data.validation)
+        better = best is None or (validation_accuracy, -validation_loss) > (
+            best.validation_accuracy,
+            -best.validation_loss,
+        )
+        return EpochResult(
+            epoch,
+            self.recipe.epochs,
+            loss,
+            accuracy,
+            validation_loss,
+            validation_accuracy,
+            time.monotonic() - started,
+            better,
+        )
+
+    def _batches(self, generator: np.random.Generator) -> Iterator[Samples]:
+        """One epoch, in batches of one size; the rest that doesn't fill one comes up in another epoch."""
+        samples = self._epoch_samples(generator)
+        order = generator.permutation(len(samples.labels))[: self.steps * self.batch_size]
+        for chosen in order.reshape(self.steps, self.batch_size):
+            images, labels = samples.take(chosen)
+            yield Samples(augment(images, generator) if self.recipe.augmented else images, labels)
+
+    def _epoch_samples(self, generator: np.random.Generator) -> Samples:
+        """All digits of the data set, and as many of the other candidates as the recipe wants."""
+        if self.data.extra is None:
+            return self.data.training
+        drawn = self.data.extra.take(generator.permutation(len(self.data.extra.labels))[: self.extra])
+        joined = (np.concatenate(pair) for pair in zip(self.data.training, drawn, strict=True))
+        return Samples(*joined)
+
+    def _gradient_step(self, images: Any, labels: Any) -> tuple[Any, Any]:
+        """One step of the optimiser and of the average; runs as a TensorFlow graph. Mean loss and accuracy."""
+        import tensorflow as tf
+
+        with tf.GradientTape() as tape:
+            probabilities = self.network(tf.cast(images, tf.float32), training=True)
+            loss = self._loss(tf.one_hot(labels, probabilities.shape[-1]), probabilities)
+        variables = self.network.trainable_variables
+        self._optimizer.apply(tape.gradient(loss, variables), variables)
+        # Young averages look back less far, so that the random start is soon forgotten.
+        step = tf.cast(self._optimizer.iterations, tf.float32)
+        rate = 1 - tf.minimum(self.recipe.average_decay, (1 + step) / (10 + step))
+        rate = rate if self.recipe.average_decay else 1.0
+        for average, weight in zip(self.averaged.weights, self.network.weights, strict=True):
+            average.assign(average + rate * (weight - average))
+        right = tf.equal(tf.argmax(probabilities, axis=1, output_type=tf.int32), tf.cast(labels, tf.int32))
+        return loss, tf.reduce_mean(tf.cast(right, tf.float32))
+
+
+def _optimizer(recipe: Recipe, steps: int) -> Any:
+    import keras
+
+    rate: Any = recipe.learning_rate
+    if recipe.warmup:
+        warmup = int(recipe.warmup * steps)
+        rate = keras.optimizers.schedules.CosineDecay(
+            0.0, steps - warmup, warmup_target=recipe.learning_rate, warmup_steps=warmup
+        )
+    optimizer = keras.optimizers.AdamW(rate, weight_decay=recipe.weight_decay)
+    # Decay is for kernels; a shift or a batch norm's scale near 0 is no simpler a model.
+    optimizer.exclude_from_weight_decay(var_names=["bias", "beta", "gamma"])
+    return optimizer
+
+
+def _measure(predict: Predictor, samples: Samples) -> tuple[float, float]:
+    """Cross-entropy and accuracy."""
+    probabilities = predict(samples.images)
+    truth = probabilities[np.arange(len(samples.labels)), samples.labels]
+    accuracy = float(np.mean(probabilities.argmax(axis=1) == samples.labels))
+    return float(-np.log(np.maximum(truth, 1e-7)).mean()), accuracy
+
+
+# --- augmentation ---
+
+
+def augment(images: NDArray[np.uint8], generator: np.random.Generator) -> NDArray[np.uint8]:
+    """Each glyph as another hand might have written it: other stroke width, slant, size, place, and a little bent.
+
+    `images` and the result are uint8 (N, 28, 28), ink bright on black.
+    """
+    batches = [images[start : start + WARP_BATCH] for start in range(0, len(images), WARP_BATCH)]
+    return np.concatenate([_warp(_stack(batch, generator), *_sources(len(batch), generator)) for batch in batches])
+
+
+def _sources(count: int, generator: np.random.Generator) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Where each pixel comes from: x and y, float32 (N, 28, 28), by an affine map and an elastic one."""
+    angle, shear = generator.normal(0, (0.12, 0.15), (count, 2)).T
+    scale_x, scale_y = np.exp(generator.normal(0, 0.08, (2, count)))
+    shift = generator.normal(0, 0.8, (2, count))
+    cosine, sine = np.cos(angle), np.sin(angle)
+    # Rotation x shear x scale, written out.
+    matrix = (
+        (cosine * scale_x, (cosine * shear - sine) * scale_y),
+        (sine * scale_x, (sine * shear + cosine) * scale_y),
+    )
+    centre = (GLYPH_SIZE - 1) / 2
+    along = np.arange(GLYPH_SIZE) - centre
+    bend = _bend(count, generator)
+    x, y = (
+        (a[:, None, None] * along + b[:, None, None] * along[:, None] + (centre + by)[:, None, None]).astype(np.float32)
+        for (a, b), by in zip(matrix, shift, strict=True)
+    )
+    return x + bend[0], y + bend[1]
+
+
+def _bend(count: int, generator: np.random.Generator) -> NDArray[np.float32]:
+    """Smooth random displacements in pixels, float32 (2, N, 28, 28), after Simard et al. 2003 (Best Practices for
+    Convolutional Neural Networks): here coarse noise, 7x7 a glyph, spread by Gaussians.
+    """
+    knots = np.linspace(0, GLYPH_SIZE - 1, 7)
+    weights = np.exp(-0.5 * ((np.arange(GLYPH_SIZE)[:, None] - knots) / 4) ** 2)
+    weights /= np.sqrt((weights**2).sum(axis=1, keepdims=True))
+    spread = weights.astype(np.float32)
+    noise = generator.normal(0, 0.6, (2, count, len(knots), len(knots))).astype(np.float32)
+    return np.asarray(spread @ noise @ spread.T, np.float32)
+
+
+def _stack(images: NDArray[np.uint8], generator: np.random.Generator) -> NDArray[np.uint8]:
+    """The glyphs, with a black border of 1 pixel and strokes made thicker or thinner, under each other: (30 N, 30)."""
+    import cv2
+
+    stack = np.pad(images, ((0, 0), (1, 1), (1, 1))).reshape(-1, GLYPH_SIZE + 2)
+    cross = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
+    amount = np.repeat(generator.uniform(-0.5, 0.6, len(images)), GLYPH_SIZE + 2).astype(np.float32)[:, None]
+    ink = stack.astype(np.float32)
+    thicker, thinner = cv2.dilate(ink, cross) - ink, ink - cv2.erode(ink, cross)
+    return np.asarray(ink + np.maximum(amount, 0) * thicker + np.minimum(amount, 0) * thinner, np.uint8)
+
+
+def _warp(stack: NDArray[np.uint8], x: NDArray[np.float32], y: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """All glyphs of a stack through one call of cv2.remap: a call for each would cost more than the training step."""
+    import cv2
+
+    x = np.clip(x, -1, GLYPH_SIZE) + 1
+    y = np.clip(y, -1, GLYPH_SIZE) + 1
+    y += (np.arange(len(y), dtype=np.float32) * (GLYPH_SIZE + 2))[:, None, None]
+    flat = (-1, GLYPH_SIZE)
+    warped = cv2.remap(stack, x.reshape(flat), y.reshape(flat), cv2.INTER_LINEAR)
+    return np.asarray(warped, np.uint8).reshape(-1, GLYPH_SIZE, GLYPH_SIZE)
+
+
+# --- models as files ---
+
+
+def predictor(network: Any) -> Predictor:
+    """`network` as a function of uint8 (N, 28, 28) that gives float32 (N, 12); what it doesn't know is 0."""
+    import tensorflow as tf
+
+    compiled = tf.function(
+        lambda glyphs: network(tf.cast(glyphs, tf.float32), training=False),
+        input_signature=[tf.TensorSpec((None, GLYPH_SIZE, GLYPH_SIZE), tf.uint8)],
+    )
+
+    def predict(glyphs: NDArray[np.uint8]) -> NDArray[np.float32]:
+        probabilities = np.zeros((len(glyphs), CLASS_COUNT), np.float32)
+        for start in range(0, len(glyphs), PREDICT_BATCH):
+            batch = compiled(glyphs[start : start + PREDICT_BATCH]).numpy()
+            probabilities[start : start + len(batch), : batch.shape[1]] = batch
+        return probabilities
+
+    return predict
+
+
+def load_keras(name: str) -> Predictor:
+    """Read NAME.keras as a function of uint8 (N, 28, 28) that gives float32 (N, 12).
+
+    Raises ModelError where it or its card is missing or damaged, UsageError without TensorFlow.
+    """
+    load_model(name, ".keras")
+    _start_tensorflow()
+    import keras
+
+    try:
+        return predictor(keras.models.load_model(model_file(name, ".keras"), compile=False, safe_mode=True))
+    except (ValueError, TypeError, OSError) as error:
+        raise ModelError(f"{name}.keras is not a model that this Keras reads; train it again") from error
+
+
+def _export(fitted: Fitted, recipe: Recipe, options: TrainOptions, dataset: Dataset, folder: Path) -> ModelCard:
+    """Write the three files into `folder`."""
+    name = folder / options.output.name
+    tflite = _convert(fitted.network, folder)
+    model_file(name, ".tflite").write_bytes(tflite)
+    fitted.network.save(model_file(name, ".keras"))
+    result = score_classes(predictor(fitted.network)(dataset.test_images).argmax(axis=1), dataset.test_labels)
+    card = ModelCard(
+        name=options.output.name,
+        arch=options.arch.value,
+        classes=fitted.network.output_shape[-1],
+        parameters=fitted.network.count_params(),
+        mflop=count_mflop(fitted.network),
+        data=dataset.source,
+        data_sha256=dataset.sha256,
+        seed=options.seed,
+        epochs=fitted.epochs,
+        best_epoch=fitted.best.epoch,
+        batch_size=recipe.batch_size,
+        validation=options.validation,
+        validation_accuracy=fitted.best.validation_accuracy,
+        command=options.command,
+        versions=_versions(),
+        test_accuracy=result.accuracy,
+        test_n=result.n,
+        per_digit=result.per_digit,
+        normalizer_version=NORMALIZER_VERSION,
+        tflite_sha256=sha256(tflite),
+        keras_sha256=sha256(model_file(name, ".keras").read_bytes()),
+        created=datetime.now(UTC).date().isoformat(),
+        complete=fitted.complete,
+    )
+    model_file(name, ".json").write_text(card.to_json(), encoding="utf-8")
+    return card
+
+
+def _convert(network: Any, folder: Path) -> bytes:
+    """The network for LiteRT: float32, batch norms folded, any number of glyphs; `folder` is for its work."""
+    import tensorflow as tf
+
+    saved = str(folder / "saved_model")
+    with native_stderr_without(NATIVE_NOISE):
+        network.export(saved, verbose=False)
+        return bytes(tf.lite.TFLiteConverter.from_saved_model(saved).convert())
+
+
+def _versions() -> dict[str, str]:
+    import keras
+    import tensorflow as tf
+
+    return {
+        "python": platform.python_version(),
+        "tensorflow": tf.__version__,
+        "keras": keras.__version__,
+        "numpy": np.__version__,
+        "digitscan": __version__,
+    }
+
+
+def _staging_folder(output: Path) -> tempfile.TemporaryDirectory[str]:
+    """A folder beside the target, gone afterwards: what is in it can be moved over the target at once."""
+    output.parent.mkdir(parents=True, exist_ok=True)
+    return tempfile.TemporaryDirectory(prefix=f".{output.name}-", dir=output.parent)
+
+
+@contextlib.contextmanager
+def _output_errors(output: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise OutputError(f"can't write model {output}: {error.strerror or error}") from error
+
+
+def _publish(folder: Path, output: Path) -> None:
+    """Move the files over the target; the card last, since a model is one only with its card."""
+    for suffix in (".keras", ".tflite", ".json"):
+        model_file(folder / output.name, suffix).replace(model_file(output, suffix))
+
+
+def _start_tensorflow() -> None:
+    """Import TensorFlow quietly and make it repeat itself."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    try:
+        with native_stderr_without(NATIVE_NOISE):
+            import tensorflow as tf
+    except ImportError as error:
+        raise UsageError("training needs TensorFlow: pip install 'digitscan[train]'") from error
+    tf.config.experimental.enable_op_determinism()

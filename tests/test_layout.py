@@ -1,0 +1,81 @@
+"""The rules of who imports whom, read from the source."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[1] / "digitscan"
+
+# A module imports from the lines above its own only: so the steps never import each other.
+LAYERS = (
+    {"errors"},
+    {"schema"},
+    {"cut", "lines", "model", "strokes", "contents"},
+    {"backgrounds", "hands"},
+    {"canvas"},
+    {"files", "image", "ink", "segment", "normalize", "classifier", "decode", "report", "datasets"},
+    {"scan", "synth"},
+    {"candidates"},
+    {"train", "evaluate"},
+    {"display"},
+    {"cli"},
+    {"__init__", "__main__"},
+)
+LAYER_OF = {module: layer for layer, modules in enumerate(LAYERS) for module in modules}
+
+# Heavy packages, and the only modules that may import them. All others do without.
+TENSORFLOW = {"tensorflow": {"train"}, "keras": {"train", "datasets"}}
+NEVER_AT_TOP = {"tensorflow", "keras", "pandas", "ai_edge_litert"}
+WITHOUT_CV2_AT_TOP = {"__init__", "__main__", "cli", "errors", "schema", "files", "report", "model"}
+
+MODULES = sorted(path.stem for path in PACKAGE.glob("*.py"))
+
+
+def imports(module: str) -> Iterator[tuple[str, bool]]:
+    """The full names that a module imports, each with whether this happens when the module itself is imported."""
+    tree = ast.parse((PACKAGE / f"{module}.py").read_text("utf-8"))
+    later = {
+        id(node)
+        for outer in ast.walk(tree)
+        if isinstance(outer, ast.FunctionDef | ast.Lambda) or _is_for_types_only(outer)
+        for node in ast.walk(outer)
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, id(node) not in later) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert not node.level, "the package imports by full names"
+            yield from ((f"{node.module}.{alias.name}", id(node) not in later) for alias in node.names)
+
+
+def _is_for_types_only(node: ast.AST) -> bool:
+    return isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_imports_go_one_way(module: str) -> None:
+    assert module in LAYER_OF, f"give {module}.py its place in LAYERS"
+    parts = [name.split(".") for name, _ in imports(module)]
+    ours = {part[1] for part in parts if part[0] == "digitscan" and part[1:] and part[1] in LAYER_OF}
+    assert {other for other in ours if LAYER_OF[other] >= LAYER_OF[module]} == set()
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_heavy_packages_are_imported_where_they_are_needed(module: str) -> None:
+    for name, at_top in imports(module):
+        package = name.split(".")[0]
+        assert module in TENSORFLOW.get(package, {module}), f"{module}.py imports {package}"
+        assert not (at_top and package in NEVER_AT_TOP), f"{module}.py imports {package} outside a function"
+        assert not (at_top and package == "cv2" and module in WITHOUT_CV2_AT_TOP), f"{module}.py imports cv2"
+
+
+@pytest.mark.parametrize("module", ["digitscan", "digitscan.cli"])
+def test_the_command_line_starts_without_heavy_packages(module: str) -> None:
+    code = f"import sys, {module}; sys.stdout.write(' '.join(sys.modules))"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr
+    assert not {"tensorflow", "keras", "cv2", "pandas", "ai_edge_litert"} & set(run.stdout.split())

@@ -1,0 +1,206 @@
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from digitscan import train as train_module
+from digitscan.classifier import Classifier
+from digitscan.datasets import Dataset
+from digitscan.errors import Interrupted, ModelError, OutputError, UsageError
+from digitscan.model import ModelCard, model_file, sha256
+from digitscan.train import Arch, EpochResult, TrainOptions, augment, build, count_mflop, load_keras, train
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+SUFFIXES = (".keras", ".tflite", ".json")
+
+
+@dataclass
+class Recorder:
+    """Notes what it is told; interrupts after `stop_after` batches."""
+
+    stop_after: int = 1000
+    batches: list[tuple[int, int, int]] = field(default_factory=list)
+    epochs: list[EpochResult] = field(default_factory=list)
+
+    def batch(self, epoch: int, step: int, steps: int, loss: float, accuracy: float) -> None:
+        assert np.isfinite(loss)
+        assert 0 <= accuracy <= 1
+        self.batches.append((epoch, step, steps))
+        if len(self.batches) >= self.stop_after:
+            raise KeyboardInterrupt
+
+    def epoch(self, result: EpochResult) -> None:
+        self.epochs.append(result)
+
+
+def bars(count: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Glyphs that are easy to tell apart: a bright bar whose row says which digit it is."""
+    labels = (np.arange(count) % 10).astype(np.uint8)
+    images = np.zeros((count, 28, 28), np.uint8)
+    for image, label in zip(images, labels, strict=True):
+        image[4 + 2 * label : 6 + 2 * label, 4:24] = 255
+    return images, labels
+
+
+def dataset() -> Dataset:
+    return Dataset(*bars(200), *bars(30), source="bars", sha256="0" * 64)
+
+
+def options(output: Path, **changed: object) -> TrainOptions:
+    base = TrainOptions(
+        output=output, arch=Arch.MLP, epochs=2, batch_size=20, validation=0.2, command="digitscan train"
+    )
+    return replace(base, **changed)  # type: ignore[arg-type]
+
+
+def require_tensorflow() -> None:
+    pytest.importorskip("tensorflow")
+
+
+@pytest.fixture(scope="module")
+def mlp(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, ModelCard, Recorder]:
+    require_tensorflow()
+    output, recorder = tmp_path_factory.mktemp("mlp") / "new" / "bars-1.0", Recorder()
+    return output, train(options(output, epochs=12), dataset(), recorder), recorder
+
+
+def test_three_files_and_nothing_else(mlp: tuple[Path, ModelCard, Recorder]) -> None:
+    output, _, _ = mlp
+    assert {path.name for path in output.parent.iterdir()} == {f"bars-1.0{suffix}" for suffix in SUFFIXES}
+
+
+def test_card(mlp: tuple[Path, ModelCard, Recorder]) -> None:
+    output, card, recorder = mlp
+    text = model_file(output, ".json").read_text(encoding="utf-8")
+    assert ModelCard.from_json(text) == card
+    assert json.loads(text)["per_digit"][3]["n"] == 3
+    assert (card.name, card.arch, card.classes, card.epochs, card.complete) == ("bars-1.0", "mlp", 10, 12, True)
+    assert (card.data, card.data_sha256, card.test_n) == ("bars", "0" * 64, 30)
+    assert card.parameters == 785 * 128 + 129 * 128 + 129 * 10
+    assert card.mflop == pytest.approx(2 * (784 * 128 + 128 * 128 + 128 * 10) / 1e6)
+    assert card.tflite_sha256 == sha256(model_file(output, ".tflite").read_bytes())
+    best = max(recorder.epochs, key=lambda epoch: (epoch.validation_accuracy, -epoch.validation_loss))
+    assert (card.best_epoch, card.validation_accuracy) == (best.epoch, best.validation_accuracy)
+
+
+def test_it_learns_and_all_runtimes_agree(mlp: tuple[Path, ModelCard, Recorder]) -> None:
+    output, card, _ = mlp
+    images, labels = bars(30)
+    lite, keras = Classifier.load(str(output))(images), load_keras(str(output))(images)
+    np.testing.assert_allclose(lite, keras, atol=1e-5)
+    assert card.test_accuracy == np.mean(lite.argmax(axis=1) == labels) == 1
+
+
+def test_observer_sees_every_batch_and_epoch(mlp: tuple[Path, ModelCard, Recorder]) -> None:
+    _, _, recorder = mlp
+    assert recorder.batches == [(epoch, step, 8) for epoch in range(1, 13) for step in range(1, 9)]
+    assert [result.epoch for result in recorder.epochs] == list(range(1, 13))
+    assert recorder.epochs[0].best
+
+
+def test_cnn_trains_within_its_budget(tmp_path: Path) -> None:
+    require_tensorflow()
+    card = train(options(tmp_path / "cnn", arch=Arch.CNN, epochs=1), dataset(), Recorder())
+    assert card.mflop <= 10
+    images = bars(30)[0]
+    expected = load_keras(str(tmp_path / "cnn"))(images)
+    np.testing.assert_allclose(Classifier.load(str(tmp_path / "cnn"))(images), expected, atol=1e-4)
+
+
+def test_cnn_with_the_class_not_a_digit_keeps_the_budget() -> None:
+    require_tensorflow()
+    network = build(Arch.CNN, 12, seed=1)
+    assert network.output.shape == (None, 12)
+    assert count_mflop(network) <= 10
+
+
+def test_same_seed_same_model(tmp_path: Path) -> None:
+    require_tensorflow()
+    outputs = []
+    for name, seed in (("first", 1), ("again", 1), ("other", 2)):
+        train(options(tmp_path / name, seed=seed), dataset(), Recorder())
+        outputs.append(Classifier.load(str(tmp_path / name))(bars(30)[0]))
+    np.testing.assert_array_equal(outputs[0], outputs[1])
+    assert not np.array_equal(outputs[0], outputs[2])
+
+
+def test_interrupt_leaves_nothing(tmp_path: Path) -> None:
+    require_tensorflow()
+    (tmp_path / "bars.json").write_text("the model before")
+    with pytest.raises(Interrupted):
+        train(options(tmp_path / "bars"), dataset(), Recorder(stop_after=12))
+    assert [path.name for path in tmp_path.iterdir()] == ["bars.json"]
+    assert (tmp_path / "bars.json").read_text() == "the model before"
+
+
+def test_interrupt_keeps_the_best_epoch_if_asked_to(tmp_path: Path) -> None:
+    require_tensorflow()
+    card = train(options(tmp_path / "bars", keep_partial=True), dataset(), Recorder(stop_after=12))
+    assert (card.complete, card.epochs, card.best_epoch) == (False, 1, 1)
+    assert len(list(tmp_path.iterdir())) == 3
+
+
+def test_interrupt_before_there_is_anything_to_keep(tmp_path: Path) -> None:
+    require_tensorflow()
+    with pytest.raises(Interrupted):
+        train(options(tmp_path / "bars", keep_partial=True), dataset(), Recorder(stop_after=3))
+    assert not list(tmp_path.iterdir())
+
+
+def test_output_that_cannot_be_written(tmp_path: Path) -> None:
+    require_tensorflow()
+    (tmp_path / "file").write_text("in the way")
+    recorder = Recorder()
+    with pytest.raises(OutputError, match="file"):
+        train(options(tmp_path / "file" / "bars"), dataset(), recorder)
+    assert not recorder.batches
+
+
+@pytest.mark.parametrize("changed", [{"epochs": -1}, {"batch_size": -1}, {"validation": 0.0}, {"validation": 1.0}])
+def test_options_that_cannot_be(tmp_path: Path, changed: dict[str, object]) -> None:
+    with pytest.raises(UsageError, match="--"):
+        train(options(tmp_path / "bars", **changed), dataset(), Recorder())
+
+
+def test_without_tensorflow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "tensorflow", None)
+    with pytest.raises(UsageError, match=r"pip install 'digitscan\[train\]'"):
+        train(options(tmp_path / "bars"), dataset(), Recorder())
+    assert not list(tmp_path.iterdir())
+
+
+def test_keras_model_without_card(mlp: tuple[Path, ModelCard, Recorder], tmp_path: Path) -> None:
+    (tmp_path / "bars.keras").write_bytes(model_file(mlp[0], ".keras").read_bytes())
+    with pytest.raises(ModelError, match=r"bars\.json"):
+        load_keras(str(tmp_path / "bars"))
+
+
+def test_augmentation_is_seeded_and_keeps_the_glyphs(monkeypatch: pytest.MonkeyPatch) -> None:
+    images = np.zeros((50, 28, 28), np.uint8)
+    images[:, 6:22, 12:16] = 255
+    augmented = augment(images, np.random.default_rng(1))
+    assert (augmented.shape, augmented.dtype) == (images.shape, np.uint8)
+    np.testing.assert_array_equal(augmented, augment(images, np.random.default_rng(1)))
+    ink = augmented.sum(axis=(1, 2), dtype=np.int64) / images[0].sum(dtype=np.int64)
+    assert 0.4 < ink.min() < 1 < ink.max() < 2
+    assert len(np.unique(augmented.reshape(50, -1), axis=0)) == 50
+    monkeypatch.setattr(train_module, "WARP_BATCH", 7)
+    assert augment(images, np.random.default_rng(1)).shape == images.shape
+
+
+def test_augmentation_does_not_mix_neighbours() -> None:
+    images = np.zeros((3, 28, 28), np.uint8)
+    images[1] = 255
+    for seed in range(20):
+        augmented = augment(images, np.random.default_rng(seed))
+        assert not augmented[0].any()
+        assert not augmented[2].any()

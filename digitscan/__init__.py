@@ -27,4 +27,4 @@ def classify(*inputs: str, **settings: object) -> pd.DataFrame:
     except TypeError as error:
         raise UsageError(str(error)) from error
     predict = classifier.Classifier.load(chosen.model)
-    return report.frame(scan.scan(files.find_pages(inputs), predict, chosen), chosen)
+    return report.frame(scan.scan(files.find_pages(inputs), predict, chosen, predict.card.path_weights), chosen)

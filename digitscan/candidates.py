@@ -10,7 +10,7 @@ import multiprocessing
 import os
 from concurrent.futures import ProcessPoolExecutor
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import cv2
 import numpy as np
@@ -48,10 +48,24 @@ _NO_DIGIT = 0.1
 """Share of digit ink in a candidate that is a mark."""
 
 
+_DIGIT_LIKE = frozenset("OoIl|SZBbqg")
+"""Letters that only their neighbours tell from digits: a classifier of single glyphs can't learn them."""
+
+_MARK, _LOOKALIKE = -1, -2
+
 _LINES_A_TASK = 250
 
-_SHARES = {NOT_A_DIGIT: 0.8, WRONG_CUT: 1.2}
+_SHARES = {NOT_A_DIGIT: 0.6, WRONG_CUT: 1.0}
 """Marks and wrong cuts kept for each digit; lattices hold several times as many, all much alike."""
+
+
+class Labelled(NamedTuple):
+    """Lattices, the glyphs of their edges uint8 (E, 28, 28) and the classes of these uint8 (E,)."""
+
+    lattices: Sequence[Lattice]
+    glyphs: NDArray[np.uint8]
+    labels: NDArray[np.uint8]
+
 
 _synthesizer: Synthesizer
 """In a worker: what it makes lines with; sent once, not with each task."""
@@ -90,6 +104,13 @@ def make_candidates(
     return glyphs, labels
 
 
+def make_lattices(synthesizer: Synthesizer, first: int, lines: int) -> Labelled:
+    """All candidates of synthetic lines number `first` and on, as the lattices that they stand in."""
+    found = [part for index in range(first, first + lines) for part in label_sample(synthesizer.line(index))]
+    lattices, glyphs, labels = zip(*found, strict=True)
+    return Labelled(lattices, np.concatenate(glyphs), np.concatenate(labels))
+
+
 def _start_worker(synthesizer: Synthesizer) -> None:
     global _synthesizer
     cv2.setNumThreads(1)
@@ -115,7 +136,9 @@ def label_sample(sample: Sample) -> list[tuple[Lattice, NDArray[np.uint8], NDArr
     """The lattices of a synthetic strip, each with its glyphs, uint8 (E, 28, 28), and their classes, uint8 (E,)."""
     ink = find_ink(sample.pixels, deskew=False)
     owner = _owner(sample, ink.mask.shape)
-    digits = np.array([int(glyph.label) if glyph.label.isdigit() else -1 for glyph in sample.glyphs] + [-1])
+    characters = [glyph.label for glyph in sample.glyphs]
+    digits = np.array([*(int(label) if label in DIGITS else _MARK for label in characters), _MARK])
+    digits[[index for index, label in enumerate(characters) if label in _DIGIT_LIKE]] = _LOOKALIKE
     # Ink of nobody counts as one more character, the last one.
     owner = np.where(owner < 0, len(sample.glyphs), owner)
     totals = np.bincount(owner[ink.mask], minlength=len(digits))
@@ -151,7 +174,7 @@ def _label(own: NDArray[np.intp], totals: NDArray[np.intp], digits: NDArray[np.i
     size = max(1, own.sum())
     is_digit = digits >= 0
     if own[is_digit].sum() < _NO_DIGIT * size:
-        return NOT_A_DIGIT
+        return NOT_A_DIGIT if own[digits == _LOOKALIKE].sum() < _CLEAN * size else UNCERTAIN
     best = int(np.argmax(np.where(is_digit, own, -1)))
     covered = own[best] / max(1, totals[best])
     foreign = 1 - own[best] / size

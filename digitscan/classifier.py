@@ -57,8 +57,7 @@ class Classifier:
             output = self._run(batch)
             probabilities[start : start + len(batch), : output.shape[1]] = output
             start += len(batch)
-        temperature = self.card.temperature
-        return probabilities if temperature == 1 else _tempered(probabilities, temperature)
+        return probabilities
 
     def _run(self, batch: NDArray[np.uint8]) -> NDArray[np.float32]:
         size = next(size for size in BATCH_SIZES if size >= len(batch))
@@ -100,9 +99,3 @@ def _packaged_model() -> Path:
     folders = (package / "models", package.parent / "models")
     found = next((folder for folder in folders if (folder / "digits.tflite").is_file()), folders[0])
     return found / "digits"
-
-
-def _tempered(probabilities: NDArray[np.float32], temperature: float) -> NDArray[np.float32]:
-    """Softmax of log-probabilities over `temperature` (Guo et al. 2017, On Calibration of Modern Neural Networks)."""
-    powers = probabilities ** np.float32(1 / temperature)
-    return np.asarray(powers / powers.sum(axis=1, keepdims=True), np.float32)

@@ -46,7 +46,7 @@ def main() -> None:
     try:
         app()
     except DigitscanError as error:
-        if str(error):
+        if error.exit_code:
             sys.stderr.write(f"digitscan: {error}\n")
         sys.exit(error.exit_code)
 
@@ -101,7 +101,7 @@ def classify(
     predict = Classifier.load(model)
     view = display.ScanView(_stderr(quiet), len(found))
     with report.CsvReport(output, settings, excel=excel) as rows, view.shown():
-        for page in scan.scan(found, predict, settings):
+        for page in scan.scan(found, predict, settings, predict.card.path_weights):
             rows.add(page)
             view.update(page, rows.summary)
     view.finish(rows.summary, output)
@@ -126,11 +126,11 @@ def train(
     bitmaps: Annotated[
         list[Path] | None, typer.Option(help="More digits (.npz with images and labels) to write these lines with.")
     ] = None,
-    lines: Annotated[int, typer.Option(min=1, help="With --strokes: how many lines are written.")] = 24_000,
+    lines: Annotated[int, typer.Option(min=1, help="With --strokes: how many lines are written.")] = 40_000,
     keep_partial: Annotated[bool, typer.Option("--keep-partial", help="On Ctrl-C keep the best epoch so far.")] = False,
 ) -> None:
     """Train a model and save NAME.keras, NAME.tflite and its card NAME.json."""
-    from digitscan import candidates, datasets, display, scan
+    from digitscan import datasets, display, scan
     from digitscan import train as training
 
     options = training.TrainOptions(
@@ -147,13 +147,10 @@ def train(
     dataset = datasets.load(data, scan.normalize_digit)
     view = display.TrainingView(console)
     with view.shown():
-        extra = None
+        lessons = None
         if strokes:
-            synthesizer = candidates.make_synthesizer(
-                strokes, [dataset.train, *map(datasets.load_bitmaps, bitmaps or ())], seed
-            )
-            extra = training.Samples(*candidates.make_candidates(synthesizer, lines, view.lines))
-        card = training.train(options, dataset, view, extra)
+            lessons = training.write_lessons(strokes, bitmaps or [], dataset, lines, seed, view.lines)
+        card = training.train(options, dataset, view, lessons)
     display.show_card(console, card)
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _CUT_LIMIT = 2.4
 """In strokes: the most ink that a cut goes through. A touch is one stroke, a closed loop is two."""
 
-_CUT_DISTANCE = 1.0
+_CUT_DISTANCE = 1.5
 """In strokes: the least distance between two cuts, and of a cut from the component's side."""
 
 _SIDESTEP = 0.1

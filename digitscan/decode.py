@@ -113,8 +113,7 @@ def _read(
     index = {edge: place for place, edge in enumerate(map(tuple, lattice.edges.tolist()))}
     runs: list[list[Digit]] = [[]]
     end = np.inf
-    for edge in path:
-        place = index[edge]
+    for place in (index[edge] for edge in path if edge in index):
         x, _, width, _ = lattice.boxes[place].tolist()
         if x - end > _NUMBER_GAP * lattice.height:
             runs.append([])

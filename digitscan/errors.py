@@ -40,7 +40,7 @@ class PageError(DigitscanError):
     exit_code = 6
 
 
-class Interrupted(DigitscanError):
+class Interrupted(DigitscanError):  # noqa: N818 (stopping is no error)
     """The user stopped a command that keeps nothing when it is stopped."""
 
     exit_code = 130

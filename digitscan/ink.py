@@ -22,7 +22,7 @@ STROKE = 4.0
 _SURVEY_SIDE = 1000
 """Longer side of the small picture on which a page's stroke width and skew are measured first."""
 
-_RULE_LENGTH = 18.0
+_RULE_LENGTH = 24.0
 """In stroke widths: a straight run this long isn't part of a digit."""
 
 _SIDE_LENGTH = 6.0
@@ -30,6 +30,9 @@ _SIDE_LENGTH = 6.0
 
 _RULE_THICKNESS = 1.8
 """In stroke widths: where ink on a rule is thicker than this, a pen stroke crosses it."""
+
+_STRONG_CONTRAST = 40
+"""Of 255: what stands out from the paper that much is no noise, however restless the paper."""
 
 _CLEAN_SIDE = 64
 """A picture of one digit no larger than this may come without paper, as cut out by another program."""
@@ -157,7 +160,8 @@ def _threshold(contrast: NDArray[np.uint8]) -> float:
     spread = median - quartile + 1
     dark = counts[int(otsu) + 1 :]
     ink = otsu + 1 + (dark * np.arange(len(dark))).sum() / max(1, dark.sum())
-    noise = 0.0 if ink - median > _INK_SPREADS * spread else median + 2 * _INK_SPREADS * spread
+    certain = ink - median > min(_INK_SPREADS * spread, _STRONG_CONTRAST)
+    noise = 0.0 if certain else median + 2 * _INK_SPREADS * spread
     return float(max(otsu, noise, _MIN_CONTRAST))
 
 
@@ -219,8 +223,7 @@ def _rules(mask: NDArray[np.bool_], stroke: float) -> NDArray[np.bool_]:
 def _runs(ink: NDArray[np.uint8], stroke: float, length: float) -> NDArray[np.uint8]:
     """Horizontal lines: long runs that may wander by a pixel, where the ink is no thicker than a line would be."""
     loose = cv2.dilate(ink, np.ones((3, 1), np.uint8))
-    longest = min(round(length), round(0.9 * ink.shape[1]))
-    long = cv2.morphologyEx(loose, cv2.MORPH_OPEN, np.ones((1, longest), np.uint8))
+    long = cv2.morphologyEx(loose, cv2.MORPH_OPEN, np.ones((1, round(length)), np.uint8))
     crossing = cv2.morphologyEx(ink, cv2.MORPH_OPEN, np.ones((round(_RULE_THICKNESS * stroke), 1), np.uint8))
     return cv2.bitwise_and(cv2.bitwise_and(ink, long), cv2.bitwise_not(crossing))  # type: ignore[return-value]
 

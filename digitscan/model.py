@@ -11,14 +11,14 @@ import json
 import os
 import sys
 import tempfile
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from digitscan.errors import ModelError
-from digitscan.schema import NORMALIZER_VERSION, NOT_A_DIGIT
+from digitscan.schema import NORMALIZER_VERSION, NOT_A_DIGIT, PathWeights
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -109,8 +109,10 @@ class ModelCard:
     test_n: int
     per_digit: tuple[DigitScore, ...]
     normalizer_version: int
-    temperature: float = 1.0
-    """Log-probabilities are divided by it, so that a confidence of 0.95 is right in 95 % of cases."""
+    path_weights: PathWeights | None = None
+    """How lattices are read with this model; None where only single digits were trained on."""
+    other_data: dict[str, str] = field(default_factory=dict)
+    """Further files that it learned from, by name, with their SHA-256."""
     tflite_sha256: str
     keras_sha256: str
     created: str
@@ -129,9 +131,12 @@ class ModelCard:
         Raises ValueError, TypeError or KeyError where the text is not that of a card.
         """
         values = json.loads(text)
-        known = {field.name for field in fields(cls)} & values.keys()
-        scores = tuple(DigitScore(**score) for score in values["per_digit"])
-        return cls(**{name: values[name] for name in known} | {"per_digit": scores})
+        known = {one.name for one in fields(cls)} & values.keys()
+        read = {name: values[name] for name in known}
+        read["per_digit"] = tuple(DigitScore(**score) for score in values["per_digit"])
+        if values.get("path_weights"):
+            read["path_weights"] = PathWeights(**values["path_weights"])
+        return cls(**read)
 
 
 def load_model(name: str | Path, suffix: str) -> tuple[bytes, ModelCard]:

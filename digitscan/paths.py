@@ -72,7 +72,7 @@ def posteriors(table: Scores) -> Scores:
 
 
 def best(table: Scores) -> list[list[tuple[int, int]]]:
-    """For each lattice the edges (start, stop) of its best path (Viterbi)."""
+    """For each lattice the edges (start, stop) of its best path (Viterbi), with those it goes on with at its end."""
     count, last, _ = table.shape
     sums = np.full((count, last + 1), -np.inf)
     sums[:, 0] = 0.0

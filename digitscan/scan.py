@@ -60,14 +60,14 @@ class _Part:
 
 
 def scan(
-    files: Iterable[str | PageFailure], predict: Predictor, settings: Settings, weights: PathWeights = PLAIN_WEIGHTS
+    files: Iterable[str | PageFailure], predict: Predictor, settings: Settings, weights: PathWeights | None = None
 ) -> Iterator[PageNumbers | PageFailure]:
     """Every page of every file, in order; a page that can't be read comes as a `PageFailure`.
 
-    A failure among `files` (an unreadable folder) is handed on in its place.
+    A failure among `files` (an unreadable folder) is handed on in its place. `weights` are those on the model's card.
     """
     for batch in _batches(_read(files, settings)):
-        yield from _classify(batch, predict, weights)
+        yield from _classify(batch, predict, weights or PLAIN_WEIGHTS)
 
 
 def page_glyphs(page: Page, layout: Layout) -> PageGlyphs:

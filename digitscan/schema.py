@@ -7,6 +7,8 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -210,8 +212,8 @@ class PathWeights:
     scores are multiplied by for confidences that can be believed.
     """
 
-    digit: tuple[float, ...]
-    mark: tuple[float, ...]
+    digit: Sequence[float]
+    mark: Sequence[float]
     sharpness: float = 1.0
 
 

@@ -28,7 +28,7 @@ _MAX_WIDTH = 1.6
 _MAX_GAP = 0.3
 """In digit heights: pieces of one digit are no further apart."""
 
-_MIN_CUT_WIDTH = 0.5
+_MIN_CUT_WIDTH = 0.7
 """In digit heights: narrower components aren't cut."""
 
 _NO_CUTS = Cuts(np.empty((0, 0), np.int32), np.empty(0, np.float32))

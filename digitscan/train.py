@@ -15,7 +15,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 import numpy as np
 
 from digitscan import __version__
+from digitscan.candidates import make_candidates, make_lattices, make_synthesizer
+from digitscan.datasets import load_bitmaps
 from digitscan.errors import Interrupted, ModelError, OutputError, UsageError
+from digitscan.fit import Known, fit_weights
 from digitscan.model import (
     DIGIT_COUNT,
     ModelCard,
@@ -25,16 +28,20 @@ from digitscan.model import (
     score_classes,
     sha256,
 )
-from digitscan.schema import CLASS_COUNT, GLYPH_SIZE, NORMALIZER_VERSION, Arch
+from digitscan.schema import CLASS_COUNT, GLYPH_SIZE, NORMALIZER_VERSION, Arch, PathWeights
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
+    from digitscan.candidates import Labelled
     from digitscan.datasets import Dataset
 
     Predictor = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
+
+WEIGHT_LINES = 3000
+"""Synthetic lines that the path weights are fitted on; there are few of these weights."""
 
 PREDICT_BATCH = 500
 WARP_BATCH = 1000
@@ -53,6 +60,18 @@ class Samples(NamedTuple):
     def take(self, order: NDArray[np.intp]) -> Samples:
         """Some of the samples."""
         return Samples(self.images[order], self.labels[order])
+
+
+@dataclass(frozen=True, slots=True)
+class Lessons:
+    """What synthetic lines teach: `candidates` for the network, other lines' `lattices` for the path weights.
+
+    `sources` are the files that the lines were written with, by name, with their SHA-256.
+    """
+
+    candidates: Samples
+    lattices: Labelled
+    sources: dict[str, str]
 
 
 class Material(NamedTuple):
@@ -80,7 +99,7 @@ class Recipe:
     label_smoothing: float = 0.0
     average_decay: float = 0.0
     """What is kept of the average at each step; 0 is no averaging."""
-    extra_share: float = 1.5
+    extra_share: float = 2.0
     """Candidates of synthetic lines in an epoch for each digit of the data set; other ones in each epoch."""
 
 
@@ -150,10 +169,10 @@ class Fitted:
     complete: bool
 
 
-def train(options: TrainOptions, dataset: Dataset, observer: Observer, candidates: Samples | None = None) -> ModelCard:
+def train(options: TrainOptions, dataset: Dataset, observer: Observer, lessons: Lessons | None = None) -> ModelCard:
     """Train a model on the data set's training part, measure it once on its test part, write its three files.
 
-    With `candidates` of synthetic lines it learns all classes, else the ten digits.
+    With `lessons` from synthetic lines it learns all classes and how to read a lattice, else the ten digits.
 
     The same seed, data and versions give the same model on the same machine; another processor or number of cores
     adds up in another order, and the rounding drifts apart. On KeyboardInterrupt the best model so far is kept with
@@ -162,8 +181,8 @@ def train(options: TrainOptions, dataset: Dataset, observer: Observer, candidate
     """
     recipe = _recipe(options)
     _start_tensorflow()
-    data = _material(dataset, candidates, options)
-    classes = CLASS_COUNT if candidates else DIGIT_COUNT
+    data = _material(dataset, lessons.candidates if lessons else None, options)
+    classes = CLASS_COUNT if lessons else DIGIT_COUNT
     # Made before the training: a folder that can't be written to is reported before the hours of work.
     with _output_errors(options.output):
         staging = _staging_folder(options.output)
@@ -172,12 +191,32 @@ def train(options: TrainOptions, dataset: Dataset, observer: Observer, candidate
             network = build(options.arch, classes, options.seed)
             fitted = fit(network, recipe, data, options.seed, observer, options.keep_partial)
             with _output_errors(options.output):
-                card = _export(fitted, recipe, options, dataset, Path(folder))
+                card = _export(fitted, recipe, options, dataset, lessons, Path(folder))
                 _publish(Path(folder), options.output)
         except KeyboardInterrupt:
             message = "training was stopped; nothing was written (--keep-partial keeps the best epoch)"
             raise Interrupted(message) from None
     return card
+
+
+def write_lessons(
+    strokes: Sequence[Path],
+    bitmaps: Sequence[Path],
+    dataset: Dataset,
+    lines: int,
+    seed: int,
+    progress: Callable[[int, int], None],
+) -> Lessons:
+    """Write `lines` synthetic lines and as many more as path weights need.
+
+    They are written with the pen strokes of `strokes`, and with pictures of digits: those of the data set's training
+    part and of `bitmaps`. `progress` is told the lines done and wanted.
+    """
+    pictures = [dataset.train, *(load_bitmaps(path) for path in bitmaps)]
+    synthesizer = make_synthesizer(strokes, pictures, seed)
+    candidates = Samples(*make_candidates(synthesizer, lines, progress))
+    sources = {path.name: sha256(path.read_bytes()) for path in (*strokes, *bitmaps)}
+    return Lessons(candidates, make_lattices(synthesizer, lines, WEIGHT_LINES), sources)
 
 
 def _recipe(options: TrainOptions) -> Recipe:
@@ -530,13 +569,16 @@ def load_keras(name: str) -> Predictor:
         raise ModelError(f"{name}.keras is not a model that this Keras reads; train it again") from error
 
 
-def _export(fitted: Fitted, recipe: Recipe, options: TrainOptions, dataset: Dataset, folder: Path) -> ModelCard:
+def _export(
+    fitted: Fitted, recipe: Recipe, options: TrainOptions, dataset: Dataset, lessons: Lessons | None, folder: Path
+) -> ModelCard:
     """Write the three files into `folder`."""
     name = folder / options.output.name
     tflite = _convert(fitted.network, folder)
     model_file(name, ".tflite").write_bytes(tflite)
     fitted.network.save(model_file(name, ".keras"))
-    result = score_classes(predictor(fitted.network)(dataset.test_images).argmax(axis=1), dataset.test_labels)
+    predict = predictor(fitted.network)
+    result = score_classes(predict(dataset.test_images).argmax(axis=1), dataset.test_labels)
     card = ModelCard(
         name=options.output.name,
         arch=options.arch.value,
@@ -557,6 +599,8 @@ def _export(fitted: Fitted, recipe: Recipe, options: TrainOptions, dataset: Data
         test_n=result.n,
         per_digit=result.per_digit,
         normalizer_version=NORMALIZER_VERSION,
+        path_weights=_path_weights(predict, lessons) if lessons else None,
+        other_data=lessons.sources if lessons else {},
         tflite_sha256=sha256(tflite),
         keras_sha256=sha256(model_file(name, ".keras").read_bytes()),
         created=datetime.now(UTC).date().isoformat(),
@@ -564,6 +608,11 @@ def _export(fitted: Fitted, recipe: Recipe, options: TrainOptions, dataset: Data
     )
     model_file(name, ".json").write_text(card.to_json(), encoding="utf-8")
     return card
+
+
+def _path_weights(predict: Predictor, lessons: Lessons) -> PathWeights:
+    lattices, glyphs, labels = lessons.lattices
+    return fit_weights(Known(lattices, predict(glyphs), labels))
 
 
 def _convert(network: Any, folder: Path) -> bytes:

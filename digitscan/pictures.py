@@ -1,0 +1,86 @@
+"""Writes pictures of the pages that were read into a folder.
+
+A scan doesn't keep pages: their pixels are read once more, a page at a time.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+import cv2
+
+from digitscan.errors import OutputError
+from digitscan.image import read_pages
+from digitscan.schema import Page, PageFailure, PageNumbers, Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+class Draw(Protocol):
+    """Anything that makes pictures of a page, each with what its name ends in."""
+
+    def __call__(self, page: Page, read: PageNumbers, /) -> Iterable[tuple[str, NDArray[np.uint8]]]:
+        """Endings of names, without suffix, and pictures: uint8, (H, W) grey or (H, W, 3) BGR."""
+
+
+class PagePictures:
+    """Pictures of pages in the order of a scan: `FOLDER/NAME-p1` with the endings that `draw` gives, and `.png`.
+
+    NAME is the file's own; where files in several folders have the same one, it is followed by a number from the
+    second on. Raises OutputError where the folder or a picture can't be written.
+    """
+
+    def __init__(self, folder: Path, draw: Draw, settings: Settings) -> None:
+        """Makes the folder; `settings` are those of the scan."""
+        self._folder = folder
+        self._draw = draw
+        self._settings = settings
+        self._file = ""
+        self._name = ""
+        self._used: set[str] = set()
+        self._pages: Iterator[Page | PageFailure] = iter(())
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OutputError(f"the folder {folder} can't be made: {error.strerror or error}") from error
+
+    def add(self, read: PageNumbers | PageFailure) -> None:
+        """Draw one page; a page that couldn't be read has no pictures."""
+        page = None if isinstance(read, PageFailure) else self._find(read)
+        if isinstance(read, PageFailure) or page is None:
+            return
+        for ending, picture in self._draw(page, read):
+            _write(self._folder / f"{self._name}-p{read.page}{ending}.png", picture)
+
+    def _find(self, read: PageNumbers) -> Page | None:
+        """The page's pixels; None where the file has changed since it was read."""
+        if read.file != self._file:
+            self._file = read.file
+            self._name = self._unused(Path(read.file).name)
+            self._pages = read_pages(read.file, self._settings)
+        return next((page for page in self._pages if isinstance(page, Page) and page.number == read.page), None)
+
+    def _unused(self, name: str) -> str:
+        unused, count = name, 1
+        while unused in self._used:
+            count += 1
+            unused = f"{name}-{count}"
+        self._used.add(unused)
+        return unused
+
+
+def _write(path: Path, picture: NDArray[np.uint8]) -> None:
+    _, content = cv2.imencode(".png", picture)
+    temporary = path.with_name(f".{path.name}.tmp")
+    try:
+        temporary.write_bytes(content.tobytes())
+        temporary.replace(path)
+    except OSError as error:
+        raise OutputError(f"{path} can't be written: {error.strerror or error}") from error
+    finally:
+        temporary.unlink(missing_ok=True)

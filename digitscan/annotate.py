@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import product
 from typing import TYPE_CHECKING
 
 import cv2
@@ -23,6 +24,9 @@ _FONT = cv2.FONT_HERSHEY_SIMPLEX
 _FONT_HEIGHT = 22.0
 """Height of a digit at scale 1, in pixels."""
 
+_BOLD_HEIGHT = 12.0
+"""Text of at least this many pixels is bold; in smaller text, strokes would run together."""
+
 _MIN_HEIGHT = 24.0
 """Pages on which digits are lower than this many pixels are enlarged, so that the text can be read."""
 
@@ -41,12 +45,11 @@ def annotate(pixels: NDArray[np.uint8], page: PageNumbers) -> NDArray[np.uint8]:
     scale = max(1, math.ceil(_MIN_HEIGHT / height))
     text = height * scale * _TEXT
     margin = math.ceil(2 * text)
-    picture = cv2.copyMakeBorder(
-        _enlarged(faded(pixels), scale), margin, margin, margin, margin, cv2.BORDER_CONSTANT, value=(255, 255, 255)
-    )
+    enlarged = faded(pixels).repeat(scale, axis=0).repeat(scale, axis=1)
+    picture = np.pad(enlarged, ((margin, margin), (margin, margin), (0, 0)), constant_values=255)
     for number in page.numbers:
-        _draw(np.asarray(picture, np.uint8), number, scale, margin, text)
-    return np.asarray(picture, np.uint8)
+        _draw(picture, number, scale, margin, text)
+    return picture
 
 
 def faded(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -63,12 +66,14 @@ def write_text(
     `corner` is x and y of its lower left; text that would leave the picture is moved inside as far as it can.
     """
     scale = height / _FONT_HEIGHT
-    thickness = max(1, round(2 * scale))
+    thickness = 2 if height >= _BOLD_HEIGHT else 1
     (width, rise), _ = cv2.getTextSize(text, _FONT, scale, thickness)
     x = max(0, min(round(corner[0]), picture.shape[1] - width))
     y = min(max(round(corner[1]), rise), picture.shape[0] - 1)
-    for ink, pen in (((255, 255, 255), 3 * thickness), (colour, thickness)):
-        cv2.putText(picture, text, (x, y), _FONT, scale, ink, pen, cv2.LINE_AA)
+    halo = max(1, round(height / 10))
+    for place in product((x - halo, x, x + halo), (y - halo, y, y + halo)):
+        cv2.putText(picture, text, place, _FONT, scale, (255, 255, 255), thickness, cv2.LINE_AA)
+    cv2.putText(picture, text, (x, y), _FONT, scale, colour, thickness, cv2.LINE_AA)
 
 
 def confidence_colour(confidence: float) -> Colour:
@@ -82,17 +87,13 @@ def _digit_height(page: PageNumbers) -> float:
     return max(1.0, float(np.median(heights))) if heights else _MIN_HEIGHT
 
 
-def _enlarged(picture: NDArray[np.uint8], scale: int) -> NDArray[np.uint8]:
-    return picture.repeat(scale, axis=0).repeat(scale, axis=1)
-
-
 def _draw(picture: NDArray[np.uint8], number: Number, scale: int, margin: int, text: float) -> None:
     def corners(box: Box) -> tuple[tuple[int, int], tuple[int, int]]:
         left, top = margin + box.x * scale, margin + box.y * scale
         return (left, top), (left + box.width * scale - 1, top + box.height * scale - 1)
 
     for digit in number.digits:
-        cv2.rectangle(picture, *corners(digit.box), confidence_colour(digit.confidence), max(1, round(text / 8)))
+        cv2.rectangle(picture, *corners(digit.box), confidence_colour(digit.confidence), max(1, round(text / 12)))
     (left, top), _ = corners(number.box)
     # Rounded down: 100 means no doubt at all.
     said = f"{number.text} {math.floor(100 * number.confidence)}%"

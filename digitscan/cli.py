@@ -7,16 +7,27 @@ import os
 import shlex
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
 from digitscan import __version__
-from digitscan.errors import DigitscanError
+from digitscan.errors import DigitscanError, UsageError
 from digitscan.schema import Arch, Layout, Per, Runtime, Settings
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from rich.console import Console
+
+    from digitscan.classifier import Classifier
+    from digitscan.model import ModelResult
+    from digitscan.pictures import PagePictures
+    from digitscan.scan import Predictor
+    from digitscan.schema import PageFailure, PageNumbers, PathWeights
+    from digitscan.truth import TruthResult
+
+    Result = TypeVar("Result", ModelResult, TruthResult)
 
 app = typer.Typer(
     name="digitscan",
@@ -39,6 +50,9 @@ DataOption = Annotated[
         "Default: MNIST, downloaded by Keras."
     ),
 ]
+LayoutOption = Annotated[Layout, typer.Option(help="What each image holds.")]
+ConfidenceOption = Annotated[float, typer.Option(min=0.0, max=1.0, help="Numbers below it get the status review.")]
+JobsOption = Annotated[int, typer.Option("-j", "--jobs", min=0, help="Worker processes; 0: one a core.")]
 
 
 def main() -> None:
@@ -73,15 +87,16 @@ def classify(
         str | None, typer.Option("-o", "--output", help="The CSV; absent or -: stdout.", metavar="FILE")
     ] = None,
     model: ModelOption = None,
-    layout: Annotated[Layout, typer.Option(help="What each image holds.")] = DEFAULTS.layout,
+    layout: LayoutOption = DEFAULTS.layout,
     per: Annotated[Per, typer.Option(help="What a row of the report stands for.")] = DEFAULTS.per,
-    min_confidence: Annotated[
-        float, typer.Option(min=0.0, max=1.0, help="Numbers below it get the status review.")
-    ] = DEFAULTS.min_confidence,
-    jobs: Annotated[int, typer.Option("-j", "--jobs", min=0, help="Worker processes; 0: one a core.")] = DEFAULTS.jobs,
+    min_confidence: ConfidenceOption = DEFAULTS.min_confidence,
+    jobs: JobsOption = DEFAULTS.jobs,
     dpi: Annotated[int, typer.Option(min=50, max=1200, help="Resolution in which PDF is drawn.")] = DEFAULTS.dpi,
     max_pixels: Annotated[int, typer.Option(min=1, help="Pages with more pixels are refused.")] = DEFAULTS.max_pixels,
     excel: Annotated[bool, typer.Option("--excel", help="Start with the byte order mark that Excel wants.")] = False,
+    debug: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Write a picture of each page after each step to this folder.")
+    ] = None,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="No progress and no summary.")] = False,
 ) -> None:
     """Read the digits in folders of scans and write a CSV."""
@@ -99,11 +114,14 @@ def classify(
     )
     found = list(files.find_pages(inputs))
     predict = Classifier.load(model)
+    pictures = _debug_pictures(debug, settings, predict) if debug else None
     view = display.ScanView(_stderr(quiet), len(found))
     with report.CsvReport(output, settings, excel=excel) as rows, view.shown():
         for page in scan.scan(found, predict, settings, predict.card.path_weights):
             rows.add(page)
             view.update(page, rows.summary)
+            if pictures:
+                pictures.add(page)
     view.finish(rows.summary, output)
     raise typer.Exit(rows.summary.exit_code)
 
@@ -156,32 +174,111 @@ def train(
 
 @app.command()
 def evaluate(
+    folder: Annotated[Path | None, typer.Argument(metavar="FOLDER", help="With --truth: where the scans are.")] = None,
     model: ModelOption = None,
     data: DataOption = None,
+    truth: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Measure on scans: a CSV with the columns file,lines says what is written."),
+    ] = None,
+    layout: LayoutOption = DEFAULTS.layout,
+    min_confidence: ConfidenceOption = DEFAULTS.min_confidence,
+    jobs: JobsOption = DEFAULTS.jobs,
     runtime: Annotated[Runtime, typer.Option(help="What runs the model.")] = Runtime.LITERT,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")] = False,
-    csv: Annotated[Path | None, typer.Option(metavar="FILE", help="Write a row a digit to this file.")] = None,
+    csv: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write a row a digit to this file; with --truth a row for each wrong line."),
+    ] = None,
+    annotate: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="With --truth: draw on each page what was read, to this folder.")
+    ] = None,
 ) -> None:
-    """Measure a model on labelled digits."""
+    """Measure a model on labelled digits, or the whole reader on scans whose truth is known."""
     from digitscan import datasets, display, scan
     from digitscan import evaluate as evaluation
     from digitscan.classifier import Classifier
 
+    if truth and data:
+        raise UsageError("--truth and --data exclude each other")
+    if bool(truth) != bool(folder):
+        raise UsageError("--truth and the FOLDER of its scans need each other")
+    if annotate and not truth:
+        raise UsageError("--annotate needs --truth")
     classifier = Classifier.load(model)
+    predict = _predictor(classifier, runtime)
+    if truth and folder:
+        settings = Settings(model=model, layout=layout, min_confidence=min_confidence, jobs=jobs)
+        pictures = _annotations(annotate, settings) if annotate else None
+        read = _evaluate_truth(truth, folder, settings, predict, classifier.card.path_weights, pictures)
+        if csv:
+            evaluation.write_wrong_lines(read, csv)
+        _print(read, as_json, display.show_truth)
+        raise typer.Exit(read.exit_code)
     part = datasets.load_test(data, scan.normalize_digit, classifier.card.data_sha256)
-    if runtime is Runtime.KERAS:
-        from digitscan import train as training
-
-        predict = training.load_keras(classifier.name)
-    else:
-        predict = classifier
     result = evaluation.evaluate_model(predict, part.images, part.labels)
     if csv:
         evaluation.write_csv(result, csv)
+    _print(result, as_json, display.show_result)
+
+
+def _predictor(classifier: Classifier, runtime: Runtime) -> Predictor:
+    if runtime is Runtime.LITERT:
+        return classifier
+    from digitscan import train as training
+
+    return training.load_keras(classifier.name)
+
+
+def _evaluate_truth(
+    truth: Path,
+    folder: Path,
+    settings: Settings,
+    predict: Predictor,
+    weights: PathWeights | None,
+    pictures: PagePictures | None,
+) -> TruthResult:
+    from digitscan import display, evaluate, report, scan
+    from digitscan.truth import read_truth
+
+    known = read_truth(truth)
+    names = evaluate.locate(known, (folder, truth.parent))
+    view = display.ScanView(_stderr(), len(names))
+    summary = report.Summary()
+
+    def pages() -> Iterator[PageNumbers | PageFailure]:
+        for page in scan.scan(names, predict, settings, weights):
+            summary.add(page, settings)
+            view.update(page, summary)
+            if pictures:
+                pictures.add(page)
+            yield page
+
+    with view.shown():
+        return evaluate.evaluate_truth(known, names, pages(), settings.min_confidence)
+
+
+def _annotations(folder: Path, settings: Settings) -> PagePictures:
+    from digitscan.annotate import annotate
+    from digitscan.pictures import PagePictures
+
+    return PagePictures(folder, lambda page, read: [("", annotate(page.pixels, read))], settings)
+
+
+def _debug_pictures(folder: Path, settings: Settings, predict: Predictor) -> PagePictures:
+    from digitscan.debug import step_pictures
+    from digitscan.pictures import PagePictures
+
+    return PagePictures(folder, lambda page, _: step_pictures(page, settings.layout, predict), settings)
+
+
+def _print(result: Result, as_json: bool, show: Callable[[Console, Result], None]) -> None:
+    from digitscan import display
+
     if as_json:
         sys.stdout.write(json.dumps(result.to_json()) + "\n")
     else:
-        display.show_result(display.stdout(), result)
+        show(display.stdout(), result)
 
 
 def _stderr(quiet: bool = False) -> Console:

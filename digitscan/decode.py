@@ -30,8 +30,11 @@ PLAIN_WEIGHTS = PathWeights(
 _FLOOR = 1e-3
 """Least probability: one wrong guess of the classifier must not outweigh the whole line."""
 
-_NUMBER_GAP = 1.2
-"""In digit heights: a wider gap between neighbouring marks ends a number."""
+_NUMBER_GAP = (1.2, 2.0)
+"""In digit heights: no gap within a number need be narrower than the first, and none is wider than the second."""
+
+_UNUSUAL = 1.8
+"""Times the usual gap of the line: a wider one ends a number."""
 
 _USUAL_HEIGHT = (0.7, 1.3)
 _USUAL_WIDTH = 1.0
@@ -111,18 +114,31 @@ def _read(
 ) -> list[list[Digit]]:
     """The digits of a path, parted where the gap between neighbouring marks is wide."""
     index = {edge: place for place, edge in enumerate(map(tuple, lattice.edges.tolist()))}
+    edges = [index[edge] for edge in path if edge in index]
+    gaps = _gaps(lattice.boxes[edges])
+    widest = _widest_gap(gaps, lattice.height)
     runs: list[list[Digit]] = [[]]
-    end = np.inf
-    for place in (index[edge] for edge in path if edge in index):
-        x, _, width, _ = lattice.boxes[place].tolist()
-        if x - end > _NUMBER_GAP * lattice.height:
+    for edge, gap in zip(edges, [0.0, *gaps.tolist()], strict=True):
+        if gap > widest:
             runs.append([])
-        end = max(end, x + width) if np.isfinite(end) else x + width
-        label = int(labels[place])
+        label = int(labels[edge])
         if label != NOT_A_DIGIT:
-            confidence = min(max(float(posterior[place, label]), 0.0), 1.0)
-            runs[-1].append(Digit(str(label), confidence, _page_box(lattice.boxes[place], lattice.to_page)))
+            confidence = min(max(float(posterior[edge, label]), 0.0), 1.0)
+            runs[-1].append(Digit(str(label), confidence, _page_box(lattice.boxes[edge], lattice.to_page)))
     return [run for run in runs if run]
+
+
+def _gaps(boxes: NDArray[np.int32]) -> NDArray[np.float64]:
+    """Paper between each mark and the next, in pixels; negative where they overlap."""
+    right = np.maximum.accumulate(boxes[:, 0] + boxes[:, 2])
+    return (boxes[1:, 0] - right[:-1]).astype(np.float64)
+
+
+def _widest_gap(gaps: NDArray[np.float64], height: float) -> float:
+    """The widest gap within a number: as usual on this line, since digits in a comb of boxes stand far apart."""
+    usual = float(np.median(gaps)) if gaps.size else 0.0
+    narrow, wide = (limit * height for limit in _NUMBER_GAP)
+    return min(max(_UNUSUAL * usual, narrow), wide)
 
 
 def _number(digits: list[Digit], line: int, number: int) -> Number:

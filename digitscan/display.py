@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from digitscan.report import Summary
     from digitscan.schema import PageFailure, PageNumbers
     from digitscan.train import EpochResult
+    from digitscan.truth import Share, TruthResult
 
 
 _SECONDS_BETWEEN_LINES = 10.0
@@ -179,3 +180,37 @@ def show_result(console: Console, result: ModelResult) -> None:
             column.justify = "right"
         console.print(table)
     console.print(f"accuracy [bold]{result.accuracy:.4f}[/bold] of {result.n:,} digits", highlight=False)
+
+
+def show_truth(console: Console, result: TruthResult) -> None:
+    """How much was read right, and what accepting only confident lines would bring."""
+    right = Table("", "right", "of", "share", title="Read right", box=box.SIMPLE)
+    for name, share in (
+        ("images", result.images),
+        ("lines", result.lines),
+        ("digits", result.digits),
+        ("images, with the gaps between numbers", result.images_exact),
+        ("lines, with the gaps between numbers", result.lines_exact),
+    ):
+        right.add_row(name, *_share_cells(share))
+    trades = Table("threshold", "accepted lines", "right among them", title="Confidence", box=box.SIMPLE)
+    for trade in result.trades:
+        trades.add_row(f"{trade.threshold:.4f}", _percent(trade.accepted), _percent(trade.right))
+    if result.reliable:
+        least = result.reliable
+        trades.add_row(f"least: {least.threshold:.4f}", _percent(least.accepted), _percent(least.right), style="bold")
+    for table in (right, trades):
+        for column in table.columns[table is right :]:
+            column.justify = "right"
+        console.print(table)
+    console.print("to review: {} of {} numbers, {}".format(*_share_cells(result.rejected)))
+    if result.failed:
+        console.print(f"pages that could not be read: {result.failed:,}")
+
+
+def _share_cells(share: Share) -> tuple[str, str, str]:
+    return f"{share.part:,}", f"{share.whole:,}", _percent(share.value)
+
+
+def _percent(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2%}"

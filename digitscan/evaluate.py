@@ -1,18 +1,23 @@
-"""How well a model reads labelled digits."""
+"""How well a model reads labelled digits, and how well pages are read whose truth is known."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from digitscan.errors import NoInputError
 from digitscan.model import ModelResult, score_classes
 from digitscan.report import write_table
+from digitscan.schema import PageFailure, PageNumbers
+from digitscan.truth import TruthResult, WrongLine, compare_page, score
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
     import numpy as np
     from numpy.typing import NDArray
+
+    from digitscan.truth import Lines
 
 
 def evaluate_model(
@@ -29,3 +34,38 @@ def write_csv(result: ModelResult, path: Path) -> None:
     """Write a row a digit: digit, precision, recall, f1, n. Raises OutputError."""
     rows = ((s.digit, s.precision, s.recall, s.f1, s.n) for s in result.per_digit)
     write_table(path, ("digit", "precision", "recall", "f1", "n"), rows)
+
+
+def locate(names: Iterable[str], folders: Sequence[Path]) -> dict[str, str]:
+    """The path of each file that a truth names, with that name, in the same order.
+
+    A file is sought in `folders` in turn; one that is in none of them is given the first, for the scan to report.
+    Raises NoInputError where no file at all is found.
+    """
+    found = {name: next((folder / name for folder in folders if (folder / name).exists()), None) for name in names}
+    if not any(found.values()):
+        raise NoInputError(f"none of the files that the truth names are in {' or '.join(map(str, folders))}")
+    return {str(path or folders[0] / name): name for name, path in found.items()}
+
+
+def evaluate_truth(
+    truth: Mapping[str, Sequence[Lines]],
+    names: Mapping[str, str],
+    pages: Iterable[PageNumbers | PageFailure],
+    min_confidence: float,
+) -> TruthResult:
+    """Compare the pages of a scan with what is written on them.
+
+    `truth` is that of `read_truth`, `names` what `locate` found, `pages` the scan of exactly these paths. A page of
+    the truth that doesn't come counts as one that couldn't be read, one that comes beyond the truth as one without
+    digits.
+    """
+    missing = {(name, number): lines for name, known in truth.items() for number, lines in enumerate(known, 1)}
+    compared = [compare_page(names[page.file], missing.pop((names[page.file], page.page), ()), page) for page in pages]
+    gone = (compare_page(name, lines, PageFailure(name, page, "")) for (name, page), lines in missing.items())
+    return score([*compared, *gone], min_confidence)
+
+
+def write_wrong_lines(result: TruthResult, path: Path) -> None:
+    """Write a row for each line that was read wrongly, with the columns of `WrongLine`. Raises OutputError."""
+    write_table(path, WrongLine._fields, result.wrong)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 STROKE = 4.0
 """Stroke width in pixels that pages are scaled to; thin enough to be fast, thick enough to be cut apart."""
 
-_SURVEY_SIDE = 1000
+_SURVEY_SIDE = 2000
 """Longer side of the small picture on which a page's stroke width and skew are measured first."""
 
 _RULE_LENGTH = 24.0
@@ -115,7 +115,7 @@ def _is_light_on_dark(grey: NDArray[np.uint8]) -> bool:
     """Ink is the minority: whether the rare pixels, compared with what is around them, are the bright ones."""
     side = max(15, min(grey.shape) // 8) | 1
     detail = grey.astype(np.float32) - cv2.blur(grey, (side, side))
-    return float((detail**3).sum()) > 0
+    return float(np.dot((detail * detail).ravel(), detail.ravel())) > 0
 
 
 def _resize(grey: NDArray[np.uint8], scale: float) -> NDArray[np.uint8]:
@@ -153,10 +153,9 @@ def _mask(contrast: NDArray[np.uint8]) -> NDArray[np.bool_]:
 
 def _threshold(contrast: NDArray[np.uint8]) -> float:
     """Otsu's threshold (1979), or one above the noise where what it parts is nothing but the paper's texture."""
-    flat = contrast.reshape(1, -1)
-    otsu, _ = cv2.threshold(flat, 0, 255, cv2.THRESH_OTSU)
-    counts = np.bincount(flat[0], minlength=256)
-    quartile, median = np.searchsorted(np.cumsum(counts), (flat.size / 4, flat.size / 2))
+    otsu, _ = cv2.threshold(contrast.reshape(1, -1), 0, 255, cv2.THRESH_OTSU)
+    counts = cv2.calcHist([contrast], [0], None, [256], [0, 256]).ravel()
+    quartile, median = np.searchsorted(np.cumsum(counts), (contrast.size / 4, contrast.size / 2))
     spread = median - quartile + 1
     dark = counts[int(otsu) + 1 :]
     ink = otsu + 1 + (dark * np.arange(len(dark))).sum() / max(1, dark.sum())

@@ -74,11 +74,11 @@ def _merge_columns(parts: list[NDArray[np.intp]], boxes: NDArray[np.int32], heig
 
 
 def _stacked(one: NDArray[np.intp], other: NDArray[np.intp], boxes: NDArray[np.int32]) -> bool:
-    """Whether two parts stand above each other rather than side by side."""
-    lefts, rights = boxes[:, 0], boxes[:, 0] + boxes[:, 2]
-    common = min(rights[one].max(), rights[other].max()) - max(lefts[one].min(), lefts[other].min())
-    narrower = min(np.ptp(lefts[one]) + 1, np.ptp(lefts[other]) + 1)
-    return bool(common > 0.5 * narrower and common > 0 and len(one) > 1 and len(other) > 1)
+    """Whether two parts stand above each other rather than side by side: most of one is above or below the other."""
+    left, right = boxes[:, 0], boxes[:, 0] + boxes[:, 2]
+    common = np.minimum.outer(right[one], right[other]) - np.maximum.outer(left[one], left[other])
+    shared = [(common > 0).any(axis=axis).mean() for axis in (0, 1)]
+    return bool(max(shared) > 0.5)
 
 
 def _with_small(

@@ -76,7 +76,7 @@ class PagePictures:
 
 def _write(path: Path, picture: NDArray[np.uint8]) -> None:
     _, content = cv2.imencode(".png", picture)
-    temporary = path.with_name(f".{path.name}.tmp")
+    temporary = path.with_name(".digitscan.tmp")
     try:
         temporary.write_bytes(content.tobytes())
         temporary.replace(path)

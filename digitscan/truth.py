@@ -46,7 +46,7 @@ def read_truth(path: Path) -> dict[str, tuple[Lines, ...]]:
     try:
         # Spreadsheets write a byte order mark; names that aren't UTF-8 are found nonetheless.
         with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as stream:
-            rows = [(row.get("file"), row.get("lines")) for row in csv.DictReader(stream)]
+            rows = list(csv.DictReader(stream))
     except OSError as error:
         raise NoInputError(f"{path} can't be read: {error.strerror or error}") from error
     except csv.Error as error:
@@ -54,9 +54,10 @@ def read_truth(path: Path) -> dict[str, tuple[Lines, ...]]:
     if not rows:
         raise NoInputError(f"{path} names no files; it needs the columns file,lines")
     truth: dict[str, tuple[Lines, ...]] = {}
-    for file, lines in rows:
-        if not file or lines is None:
-            raise UsageError(f"{path} needs the columns file,lines in every row")
+    for row in rows:
+        file, lines = row.get("file"), row.get("lines")
+        if not file or lines is None or None in row:
+            raise UsageError(f"{path} needs the columns file,lines, and a cell for each column in every row")
         name = str(PurePath(file))
         if name in truth:
             raise UsageError(f"{path} names {file!r} twice")

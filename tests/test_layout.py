@@ -14,12 +14,12 @@ PACKAGE = Path(__file__).parents[1] / "digitscan"
 LAYERS = (
     {"errors"},
     {"schema"},
-    {"cut", "lines", "paths", "model", "strokes", "contents"},
+    {"cut", "lines", "paths", "model", "strokes", "contents", "truth", "annotate"},
     {"backgrounds", "hands"},
     {"canvas"},
     {"files", "image", "ink", "segment", "normalize", "classifier", "decode", "report", "datasets"},
-    {"scan", "synth"},
-    {"candidates", "fit"},
+    {"scan", "synth", "pictures"},
+    {"candidates", "fit", "debug"},
     {"train", "evaluate"},
     {"display"},
     {"cli"},
@@ -30,7 +30,7 @@ LAYER_OF = {module: layer for layer, modules in enumerate(LAYERS) for module in 
 # Heavy packages, and the only modules that may import them. All others do without.
 TENSORFLOW = {"tensorflow": {"train"}, "keras": {"train", "datasets"}}
 NEVER_AT_TOP = {"tensorflow", "keras", "pandas", "ai_edge_litert"}
-WITHOUT_CV2_AT_TOP = {"__init__", "__main__", "cli", "errors", "schema", "files", "report", "model"}
+WITHOUT_CV2_AT_TOP = {"__init__", "__main__", "cli", "errors", "schema", "files", "report", "model", "truth"}
 
 MODULES = sorted(path.stem for path in PACKAGE.glob("*.py"))
 

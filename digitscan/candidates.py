@@ -9,6 +9,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -18,14 +19,15 @@ import numpy as np
 from digitscan.contents import DIGITS
 from digitscan.hands import Bitmaps
 from digitscan.ink import find_ink
+from digitscan.model import sha256
 from digitscan.normalize import normalize_all
-from digitscan.schema import NOT_A_DIGIT, WRONG_CUT, Lattice, Layout
+from digitscan.schema import NOT_A_DIGIT, WRONG_CUT, Lattice, Layout, Samples
 from digitscan.segment import segment
 from digitscan.strokes import StrokeSet
 from digitscan.synth import Synthesizer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -55,6 +57,9 @@ _MARK, _LOOKALIKE = -1, -2
 
 _LINES_A_TASK = 250
 
+_WEIGHT_LINES = 3000
+"""Synthetic lines that the path weights are fitted on; there are few of these weights."""
+
 _SHARES = {NOT_A_DIGIT: 0.6, WRONG_CUT: 1.0}
 """Marks and wrong cuts kept for each digit; lattices hold several times as many, all much alike."""
 
@@ -67,17 +72,42 @@ class Labelled(NamedTuple):
     labels: NDArray[np.uint8]
 
 
+@dataclass(frozen=True, slots=True)
+class Lessons:
+    """What synthetic lines teach: `candidates` for the network, other lines' `lattices` for the path weights.
+
+    `sources` are the files that the lines were written with, by name, with their SHA-256.
+    """
+
+    candidates: Samples
+    lattices: Labelled
+    sources: dict[str, str]
+
+
 _synthesizer: Synthesizer
 """In a worker: what it makes lines with; sent once, not with each task."""
 
 
-def make_synthesizer(
-    strokes: Sequence[Path], bitmaps: Iterable[tuple[NDArray[np.uint8], NDArray[np.uint8]]], seed: int
-) -> Synthesizer:
-    """One that writes with the pen strokes of these files, and with pictures of digits.
+def write_lessons(
+    strokes: Sequence[Path],
+    bitmaps: Sequence[Samples],
+    lines: int,
+    seed: int,
+    progress: Callable[[int, int], None],
+) -> Lessons:
+    """Write `lines` synthetic lines and as many more as path weights need.
 
-    `bitmaps` are pairs of uint8 (N, S, S), ink 255 on 0, and labels (N,) 0 to 9.
+    They are written with the pen strokes of the files `strokes`, and with pictures of digits, ink 255 on 0, of any
+    size. `progress` is told the lines done and wanted.
     """
+    synthesizer = make_synthesizer(strokes, bitmaps, seed)
+    candidates = make_candidates(synthesizer, lines, progress)
+    sources = {path.name: sha256(path.read_bytes()) for path in strokes}
+    return Lessons(candidates, make_lattices(synthesizer, lines, _WEIGHT_LINES), sources)
+
+
+def make_synthesizer(strokes: Sequence[Path], bitmaps: Sequence[Samples], seed: int) -> Synthesizer:
+    """One that writes with the pen strokes of these files, and with these pictures of digits."""
     sets = [StrokeSet.load(path) for path in strokes]
     digits = [found.select(np.isin(found.labels, list(DIGITS))) for found in sets]
     others = [found.select(~np.isin(found.labels, list(DIGITS))) for found in sets]
@@ -86,10 +116,8 @@ def make_synthesizer(
     return Synthesizer(merged, [Bitmaps(*pair) for pair in bitmaps], seed)
 
 
-def make_candidates(
-    synthesizer: Synthesizer, lines: int, progress: Callable[[int, int], None]
-) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Labelled candidates of the first `lines` synthetic lines: glyphs uint8 (N, 28, 28), classes uint8 (N,).
+def make_candidates(synthesizer: Synthesizer, lines: int, progress: Callable[[int, int], None]) -> Samples:
+    """Labelled candidates of the first `lines` synthetic lines.
 
     Depends on the synthesizer alone, not on the number of processors. `progress` is told the lines done and wanted.
     """
@@ -100,8 +128,7 @@ def make_candidates(
         for end, part in zip(ends[1:], pool.map(_label_lines, pairwise(ends)), strict=True):
             parts.append(part)
             progress(end, lines)
-    glyphs, labels = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
-    return glyphs, labels
+    return Samples(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
 
 
 def make_lattices(synthesizer: Synthesizer, first: int, lines: int) -> Labelled:
@@ -121,7 +148,7 @@ def _start_worker(synthesizer: Synthesizer) -> None:
     _synthesizer = synthesizer
 
 
-def _label_lines(span: tuple[int, int]) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+def _label_lines(span: tuple[int, int]) -> Samples:
     found = [part for index in range(*span) for part in label_sample(_synthesizer.line(index))]
     glyphs = np.concatenate([part[1] for part in found])
     labels = np.concatenate([part[2] for part in found])
@@ -133,7 +160,7 @@ def _label_lines(span: tuple[int, int]) -> tuple[NDArray[np.uint8], NDArray[np.u
         count = min(len(alike), round(share * len(digits)))
         chosen.append(rng.choice(alike, count, replace=False))
     order = np.concatenate(chosen)
-    return glyphs[order], labels[order]
+    return Samples(glyphs[order], labels[order])
 
 
 def label_sample(sample: Sample) -> list[tuple[Lattice, NDArray[np.uint8], NDArray[np.uint8]]]:

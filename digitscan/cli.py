@@ -148,7 +148,7 @@ def train(
     keep_partial: Annotated[bool, typer.Option("--keep-partial", help="On Ctrl-C keep the best epoch so far.")] = False,
 ) -> None:
     """Train a model and save NAME.keras, NAME.tflite and its card NAME.json."""
-    from digitscan import datasets, display, scan
+    from digitscan import candidates, datasets, display, scan
     from digitscan import train as training
 
     options = training.TrainOptions(
@@ -167,7 +167,8 @@ def train(
     with view.shown():
         lessons = None
         if strokes:
-            lessons = training.write_lessons(strokes, bitmaps or [], dataset, lines, seed, view.lines)
+            pictures = [dataset.train, *(datasets.load_bitmaps(path) for path in bitmaps or ())]
+            lessons = candidates.write_lessons(strokes, pictures, lines, seed, view.lines)
         card = training.train(options, dataset, view, lessons)
     display.show_card(console, card)
 

@@ -9,12 +9,12 @@ import sys
 import zipfile
 import zlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from digitscan.errors import DigitscanError, NoInputError, UsageError
-from digitscan.schema import GLYPH_SIZE
+from digitscan.schema import GLYPH_SIZE, Samples
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,28 +37,14 @@ _NPZ_ERRORS = (
 """What np.load raises for files that aren't what they should be."""
 
 
-class Part(NamedTuple):
-    """Labelled glyphs: uint8 (N, 28, 28), ink bright on black, and uint8 (N,) with 0 to 9; N is at least 1."""
-
-    images: NDArray[np.uint8]
-    labels: NDArray[np.uint8]
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class Dataset:
-    """Glyphs to train on and to test on, as in `Part`; `sha256` is that of all arrays' content."""
+    """Digits to train on and to test on, each part at least one; `sha256` is that of all arrays' content."""
 
-    train_images: NDArray[np.uint8]
-    train_labels: NDArray[np.uint8]
-    test_images: NDArray[np.uint8]
-    test_labels: NDArray[np.uint8]
+    train: Samples
+    test: Samples
     source: str
     sha256: str
-
-    @property
-    def train(self) -> Part:
-        """The part to train on."""
-        return Part(self.train_images, self.train_labels)
 
 
 def load(path: Path | None, normalize: Normalizer) -> Dataset:
@@ -85,7 +71,7 @@ def load(path: Path | None, normalize: Normalizer) -> Dataset:
     return _dataset(train, test, source=path.name)
 
 
-def load_test(path: Path | None, normalize: Normalizer, trained_on: str | None = None) -> Part:
+def load_test(path: Path | None, normalize: Normalizer, trained_on: str | None = None) -> Samples:
     """Read the test part alone; arguments and errors as for `load`, but a training part may be absent.
 
     A folder of labelled images without `test/` is a test part as a whole, unless the model in question was trained
@@ -104,7 +90,7 @@ def load_test(path: Path | None, normalize: Normalizer, trained_on: str | None =
     return test if _checksum(train, test) == trained_on else whole
 
 
-def load_bitmaps(path: Path) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+def load_bitmaps(path: Path) -> Samples:
     """Pictures of digits of any square size: `images` uint8 (N, S, S), ink 255 on 0, and `labels` (N,) of an .npz."""
     try:
         with np.load(path, allow_pickle=False) as archive:
@@ -113,14 +99,14 @@ def load_bitmaps(path: Path) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
         raise UsageError(f"{path} is not an .npz with images and labels") from error
     if images.dtype != np.uint8 or images.ndim != 3 or images.shape[:1] != labels.shape or labels.max(initial=0) > 9:
         raise UsageError(f"{path}: images are {images.dtype} {images.shape}, not uint8 (N, S, S) with N labels 0 to 9")
-    return images, labels.astype(np.uint8)
+    return Samples(images, labels.astype(np.uint8))
 
 
-def _dataset(train: Part, test: Part, source: str) -> Dataset:
-    return Dataset(*train, *test, source=source, sha256=_checksum(train, test))
+def _dataset(train: Samples, test: Samples, source: str) -> Dataset:
+    return Dataset(train, test, source=source, sha256=_checksum(train, test))
 
 
-def _checksum(train: Part, test: Part) -> str:
+def _checksum(train: Samples, test: Samples) -> str:
     digest = hashlib.sha256()
     for array in (*train, *test):
         digest.update(f"{array.dtype.str}{array.shape}".encode())
@@ -128,7 +114,7 @@ def _checksum(train: Part, test: Part) -> str:
     return digest.hexdigest()
 
 
-def _part(images: NDArray[Any], labels: NDArray[Any], file: Path) -> Part:
+def _part(images: NDArray[Any], labels: NDArray[Any], file: Path) -> Samples:
     """Check what was read from `file`."""
     if images.dtype != np.uint8 or images.shape[1:] != (GLYPH_SIZE, GLYPH_SIZE):
         raise UsageError(f"{file}: images are {images.dtype} {images.shape}, not uint8 (N, {GLYPH_SIZE}, {GLYPH_SIZE})")
@@ -138,10 +124,10 @@ def _part(images: NDArray[Any], labels: NDArray[Any], file: Path) -> Part:
         raise NoInputError(f"{file}: no digits in it; name a data set with --data")
     if labels.min() < 0 or labels.max() > 9:
         raise UsageError(f"{file}: labels go from {labels.min()} to {labels.max()}, not from 0 to 9")
-    return Part(images, labels.astype(np.uint8))
+    return Samples(images, labels.astype(np.uint8))
 
 
-def _keras_mnist() -> tuple[Part, Part]:
+def _keras_mnist() -> tuple[Samples, Samples]:
     try:
         import keras
     except ImportError as error:
@@ -157,10 +143,10 @@ def _keras_mnist() -> tuple[Part, Part]:
         if type(error) is not Exception and not isinstance(error, OSError):
             raise
         raise DigitscanError("can't download MNIST; name a folder with its four files with --data") from error
-    return Part(*train), Part(*test)
+    return Samples(*train), Samples(*test)
 
 
-def _npz_part(path: Path, name: str) -> Part:
+def _npz_part(path: Path, name: str) -> Samples:
     """Part `name` (`train` or `test`) of an archive as `keras.datasets.mnist` has it."""
     try:
         with np.load(path, allow_pickle=False) as archive:
@@ -180,7 +166,7 @@ def _holds_idx(folder: Path) -> bool:
     return any(_idx_file(folder, part, "images-idx3") for part in ("train", "t10k"))
 
 
-def _idx_part(folder: Path, part: str) -> Part:
+def _idx_part(folder: Path, part: str) -> Samples:
     images, labels = (_idx_file(folder, part, kind) for kind in ("images-idx3", "labels-idx1"))
     if images is None or labels is None:
         missing = "images-idx3" if images is None else "labels-idx1"
@@ -206,7 +192,7 @@ def _read_idx(path: Path) -> NDArray[np.uint8]:
     return np.frombuffer(content, np.uint8, offset=start).reshape(shape)
 
 
-def _labelled_part(folder: Path, normalize: Normalizer) -> Part:
+def _labelled_part(folder: Path, normalize: Normalizer) -> Samples:
     """Images in the folders `0/` to `9/`, sorted by label and name; hidden files are passed over."""
     files = [
         (file, digit)
@@ -232,10 +218,10 @@ def _read_grey(file: Path) -> NDArray[np.uint8]:
     return np.asarray(grey, np.uint8)
 
 
-def _split(whole: Part) -> tuple[Part, Part]:
+def _split(whole: Samples) -> tuple[Samples, Samples]:
     """Every fifth image of each digit is for the test, the same ones in every run."""
     rank = np.zeros(len(whole.labels), np.int64)
     for digit in range(10):
         rank[whole.labels == digit] = np.arange(np.count_nonzero(whole.labels == digit))
     test = rank % TEST_EVERY == TEST_EVERY - 1
-    return Part(whole.images[~test], whole.labels[~test]), Part(whole.images[test], whole.labels[test])
+    return whole.take(~test), whole.take(test)

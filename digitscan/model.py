@@ -111,8 +111,8 @@ class ModelCard:
     normalizer_version: int
     path_weights: PathWeights | None = None
     """How lattices are read with this model; None where only single digits were trained on."""
-    other_data: dict[str, str] = field(default_factory=dict)
-    """Further files that it learned from, by name, with their SHA-256."""
+    strokes: dict[str, str] = field(default_factory=dict)
+    """The files of pen strokes that it learned from, by name, with their SHA-256."""
     tflite_sha256: str
     keras_sha256: str
     created: str

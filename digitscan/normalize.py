@@ -34,6 +34,8 @@ def normalize(ink: NDArray[np.uint8]) -> NDArray[np.uint8]:
     if width == 0:
         return glyph
     fitted = _fit(ink[y : y + height, x : x + width])
+    if not fitted.any():  # A few faint pixels far apart, averaged away.
+        return glyph
     top, left = _offset(fitted)
     height, width = fitted.shape
     glyph[top : top + height, left : left + width] = fitted

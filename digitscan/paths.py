@@ -32,7 +32,7 @@ def place(lattices: Sequence[Lattice]) -> tuple[NDArray[np.intp], NDArray[np.int
 
 def scores(lattices: Sequence[Lattice], values: NDArray[np.float64]) -> Scores:
     """Scores of the lattices from the values of their edges, one after the other, float64 (E,)."""
-    lengths = np.array([lattice.edges[-1, 1] for lattice in lattices])
+    lengths = np.array([lattice.edges[:, 1].max() for lattice in lattices])
     table = np.full((len(lattices), int(lengths.max()), SPAN), -np.inf)
     table[:, :, 0] = np.where(np.arange(table.shape[1]) >= lengths[:, None], 0.0, -np.inf)
     table[place(lattices)] = values

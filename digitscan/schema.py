@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -166,6 +166,17 @@ class PageNumbers:
     file: str
     page: int
     numbers: tuple[Number, ...]
+
+
+class Samples(NamedTuple):
+    """Labelled glyphs: uint8 (N, 28, 28), ink bright on black, and their classes uint8 (N,)."""
+
+    images: NDArray[np.uint8]
+    labels: NDArray[np.uint8]
+
+    def take(self, order: NDArray[np.intp] | NDArray[np.bool_]) -> Samples:
+        """Some of the samples."""
+        return Samples(self.images[order], self.labels[order])
 
 
 @dataclass(frozen=True, slots=True)

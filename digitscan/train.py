@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 import numpy as np
 
 from digitscan import __version__
-from digitscan.candidates import make_candidates, make_lattices, make_synthesizer
-from digitscan.datasets import load_bitmaps
+from digitscan.augment import augment
 from digitscan.errors import Interrupted, ModelError, OutputError, UsageError
 from digitscan.fit import Known, fit_weights
 from digitscan.model import (
@@ -28,50 +27,21 @@ from digitscan.model import (
     score_classes,
     sha256,
 )
-from digitscan.schema import CLASS_COUNT, GLYPH_SIZE, NORMALIZER_VERSION, Arch, PathWeights
+from digitscan.schema import CLASS_COUNT, GLYPH_SIZE, NORMALIZER_VERSION, Arch, PathWeights, Samples
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator
 
     from numpy.typing import NDArray
 
-    from digitscan.candidates import Labelled
+    from digitscan.candidates import Lessons
     from digitscan.datasets import Dataset
 
     Predictor = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 
-WEIGHT_LINES = 3000
-"""Synthetic lines that the path weights are fitted on; there are few of these weights."""
-
 PREDICT_BATCH = 500
-WARP_BATCH = 1000
-"""cv2.remap takes pictures of at most 32,767 rows: so many glyphs of 30 rows fit."""
-
 NATIVE_NOISE = (b"WARNING: All log messages before absl", b"I0000 ", b"W0000 ")
 """What TensorFlow's C++ part prints at its start, whatever its log level."""
-
-
-class Samples(NamedTuple):
-    """Glyphs uint8 (N, 28, 28) and their classes uint8 (N,)."""
-
-    images: NDArray[np.uint8]
-    labels: NDArray[np.uint8]
-
-    def take(self, order: NDArray[np.intp]) -> Samples:
-        """Some of the samples."""
-        return Samples(self.images[order], self.labels[order])
-
-
-@dataclass(frozen=True, slots=True)
-class Lessons:
-    """What synthetic lines teach: `candidates` for the network, other lines' `lattices` for the path weights.
-
-    `sources` are the files that the lines were written with, by name, with their SHA-256.
-    """
-
-    candidates: Samples
-    lattices: Labelled
-    sources: dict[str, str]
 
 
 class Material(NamedTuple):
@@ -199,26 +169,6 @@ def train(options: TrainOptions, dataset: Dataset, observer: Observer, lessons: 
     return card
 
 
-def write_lessons(
-    strokes: Sequence[Path],
-    bitmaps: Sequence[Path],
-    dataset: Dataset,
-    lines: int,
-    seed: int,
-    progress: Callable[[int, int], None],
-) -> Lessons:
-    """Write `lines` synthetic lines and as many more as path weights need.
-
-    They are written with the pen strokes of `strokes`, and with pictures of digits: those of the data set's training
-    part and of `bitmaps`. `progress` is told the lines done and wanted.
-    """
-    pictures = [dataset.train, *(load_bitmaps(path) for path in bitmaps)]
-    synthesizer = make_synthesizer(strokes, pictures, seed)
-    candidates = Samples(*make_candidates(synthesizer, lines, progress))
-    sources = {path.name: sha256(path.read_bytes()) for path in (*strokes, *bitmaps)}
-    return Lessons(candidates, make_lattices(synthesizer, lines, WEIGHT_LINES), sources)
-
-
 def _recipe(options: TrainOptions) -> Recipe:
     recipe = RECIPES[options.arch]
     recipe = replace(recipe, epochs=options.epochs or recipe.epochs, batch_size=options.batch_size or recipe.batch_size)
@@ -228,8 +178,7 @@ def _recipe(options: TrainOptions) -> Recipe:
 
 
 def _material(dataset: Dataset, candidates: Samples | None, options: TrainOptions) -> Material:
-    digits = Samples(dataset.train_images, dataset.train_labels)
-    training, validation = _hold_out(digits, options.validation, options.seed)
+    training, validation = _hold_out(dataset.train, options.validation, options.seed)
     if candidates is None:
         return Material(training, None, validation)
     # As many candidates as digits pick the epoch: both count the same.
@@ -463,75 +412,6 @@ def _measure(predict: Predictor, samples: Samples) -> tuple[float, float]:
     return float(-np.log(np.maximum(truth, 1e-7)).mean()), accuracy
 
 
-# --- augmentation ---
-
-
-def augment(images: NDArray[np.uint8], generator: np.random.Generator) -> NDArray[np.uint8]:
-    """Each glyph as another hand might have written it: other stroke width, slant, size, place, and a little bent.
-
-    `images` and the result are uint8 (N, 28, 28), ink bright on black.
-    """
-    batches = [images[start : start + WARP_BATCH] for start in range(0, len(images), WARP_BATCH)]
-    return np.concatenate([_warp(_stack(batch, generator), *_sources(len(batch), generator)) for batch in batches])
-
-
-def _sources(count: int, generator: np.random.Generator) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Where each pixel comes from: x and y, float32 (N, 28, 28), by an affine map and an elastic one."""
-    angle, shear = generator.normal(0, (0.12, 0.15), (count, 2)).T
-    scale_x, scale_y = np.exp(generator.normal(0, 0.08, (2, count)))
-    shift = generator.normal(0, 0.8, (2, count))
-    cosine, sine = np.cos(angle), np.sin(angle)
-    # Rotation x shear x scale, written out.
-    matrix = (
-        (cosine * scale_x, (cosine * shear - sine) * scale_y),
-        (sine * scale_x, (sine * shear + cosine) * scale_y),
-    )
-    centre = (GLYPH_SIZE - 1) / 2
-    along = np.arange(GLYPH_SIZE) - centre
-    bend = _bend(count, generator)
-    x, y = (
-        (a[:, None, None] * along + b[:, None, None] * along[:, None] + (centre + by)[:, None, None]).astype(np.float32)
-        for (a, b), by in zip(matrix, shift, strict=True)
-    )
-    return x + bend[0], y + bend[1]
-
-
-def _bend(count: int, generator: np.random.Generator) -> NDArray[np.float32]:
-    """Smooth random displacements in pixels, float32 (2, N, 28, 28), after Simard et al. 2003 (Best Practices for
-    Convolutional Neural Networks): here coarse noise, 7x7 a glyph, spread by Gaussians.
-    """
-    knots = np.linspace(0, GLYPH_SIZE - 1, 7)
-    weights = np.exp(-0.5 * ((np.arange(GLYPH_SIZE)[:, None] - knots) / 4) ** 2)
-    weights /= np.sqrt((weights**2).sum(axis=1, keepdims=True))
-    spread = weights.astype(np.float32)
-    noise = generator.normal(0, 0.6, (2, count, len(knots), len(knots))).astype(np.float32)
-    return np.asarray(spread @ noise @ spread.T, np.float32)
-
-
-def _stack(images: NDArray[np.uint8], generator: np.random.Generator) -> NDArray[np.uint8]:
-    """The glyphs, with a black border of 1 pixel and strokes made thicker or thinner, under each other: (30 N, 30)."""
-    import cv2
-
-    stack = np.pad(images, ((0, 0), (1, 1), (1, 1))).reshape(-1, GLYPH_SIZE + 2)
-    cross = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
-    amount = np.repeat(generator.uniform(-0.5, 0.6, len(images)), GLYPH_SIZE + 2).astype(np.float32)[:, None]
-    ink = stack.astype(np.float32)
-    thicker, thinner = cv2.dilate(ink, cross) - ink, ink - cv2.erode(ink, cross)
-    return np.asarray(ink + np.maximum(amount, 0) * thicker + np.minimum(amount, 0) * thinner, np.uint8)
-
-
-def _warp(stack: NDArray[np.uint8], x: NDArray[np.float32], y: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """All glyphs of a stack through one call of cv2.remap: a call for each would cost more than the training step."""
-    import cv2
-
-    x = np.clip(x, -1, GLYPH_SIZE) + 1
-    y = np.clip(y, -1, GLYPH_SIZE) + 1
-    y += (np.arange(len(y), dtype=np.float32) * (GLYPH_SIZE + 2))[:, None, None]
-    flat = (-1, GLYPH_SIZE)
-    warped = cv2.remap(stack, x.reshape(flat), y.reshape(flat), cv2.INTER_LINEAR)
-    return np.asarray(warped, np.uint8).reshape(-1, GLYPH_SIZE, GLYPH_SIZE)
-
-
 # --- models as files ---
 
 
@@ -578,7 +458,7 @@ def _export(
     model_file(name, ".tflite").write_bytes(tflite)
     fitted.network.save(model_file(name, ".keras"))
     predict = predictor(fitted.network)
-    result = score_classes(predict(dataset.test_images).argmax(axis=1), dataset.test_labels)
+    result = score_classes(predict(dataset.test.images).argmax(axis=1), dataset.test.labels)
     card = ModelCard(
         name=options.output.name,
         arch=options.arch.value,
@@ -600,7 +480,7 @@ def _export(
         per_digit=result.per_digit,
         normalizer_version=NORMALIZER_VERSION,
         path_weights=_path_weights(predict, lessons) if lessons else None,
-        other_data=lessons.sources if lessons else {},
+        strokes=lessons.sources if lessons else {},
         tflite_sha256=sha256(tflite),
         keras_sha256=sha256(model_file(name, ".keras").read_bytes()),
         created=datetime.now(UTC).date().isoformat(),

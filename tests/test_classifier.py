@@ -95,14 +95,6 @@ def test_eleven_classes(tmp_path: Path) -> None:
     np.testing.assert_allclose(Classifier.load(name, threads=2)(glyphs(3)), expected(name, glyphs(3)), atol=1e-5)
 
 
-def test_temperature_of_the_card(copied: str) -> None:
-    plain = Classifier.load(copied)(glyphs(3))
-    edit_card(copied, temperature=2.0)
-    soft = Classifier.load(copied)(glyphs(3))
-    roots = np.sqrt(plain)
-    np.testing.assert_allclose(soft, roots / roots.sum(axis=1, keepdims=True), atol=1e-6)
-
-
 def test_nothing_on_stderr(tiny: str) -> None:
     script = f"""
 import numpy, sys
@@ -129,7 +121,7 @@ def test_import_is_cheap() -> None:
 
 def test_the_checkouts_own_model_is_the_default(tiny: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "digitscan").mkdir()
-    monkeypatch.setattr(classify, "__file__", str(tmp_path / "digitscan" / "classify.py"))
+    monkeypatch.setattr(classifier, "__file__", str(tmp_path / "digitscan" / "classifier.py"))
     with pytest.raises(ModelError, match="digits"):
         Classifier.load(None)
     for folder in ("models", "digitscan/models"):

@@ -61,9 +61,9 @@ def normalize(grey: NDArray[np.uint8]) -> NDArray[np.uint8]:
 def test_idx_folder_in_every_spelling(tmp_path: Path, suffix: str, dotted: bool) -> None:
     write_idx(tmp_path, suffix=suffix, dotted=dotted)
     dataset = load(tmp_path, normalize)
-    for got, expected in zip((dataset.train_images, dataset.train_labels), glyphs(20), strict=True):
+    for got, expected in zip((dataset.train.images, dataset.train.labels), glyphs(20), strict=True):
         np.testing.assert_array_equal(got, expected)
-    for got, expected in zip((dataset.test_images, dataset.test_labels), glyphs(10, seed=1), strict=True):
+    for got, expected in zip((dataset.test.images, dataset.test.labels), glyphs(10, seed=1), strict=True):
         np.testing.assert_array_equal(got, expected)
     assert dataset.source == tmp_path.name
 
@@ -95,9 +95,9 @@ def test_labelled_folder_without_split_holds_out_a_fifth_of_each_digit(tmp_path:
     write_labelled(tmp_path, per_digit=5)
     (tmp_path / "0" / ".DS_Store").write_bytes(b"no image")
     dataset = load(tmp_path, normalize)
-    assert (len(dataset.train_labels), len(dataset.test_labels)) == (40, 10)
-    assert dataset.test_images[:, 0, 0].tolist() == [digit * 10 + 4 for digit in range(10)]
-    assert dataset.test_labels.tolist() == list(range(10))
+    assert (len(dataset.train.labels), len(dataset.test.labels)) == (40, 10)
+    assert dataset.test.images[:, 0, 0].tolist() == [digit * 10 + 4 for digit in range(10)]
+    assert dataset.test.labels.tolist() == list(range(10))
 
 
 def test_labelled_folder_is_a_test_part_as_a_whole_unless_it_was_trained_on(tmp_path: Path) -> None:
@@ -110,7 +110,7 @@ def test_labelled_folder_with_train_and_test(tmp_path: Path) -> None:
     write_labelled(tmp_path / "train", per_digit=2)
     write_labelled(tmp_path / "test", per_digit=1)
     dataset = load(tmp_path, normalize)
-    assert (len(dataset.train_labels), len(dataset.test_labels)) == (20, 10)
+    assert (len(dataset.train.labels), len(dataset.test.labels)) == (20, 10)
     assert len(load_test(tmp_path, normalize).labels) == 10
 
 

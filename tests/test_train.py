@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from digitscan import train as train_module
+from digitscan.augment import augment
 from digitscan.classifier import Classifier
 from digitscan.datasets import Dataset
 from digitscan.errors import Interrupted, ModelError, OutputError, UsageError
 from digitscan.model import ModelCard, model_file, sha256
-from digitscan.train import Arch, EpochResult, TrainOptions, augment, build, count_mflop, load_keras, train
+from digitscan.schema import Samples
+from digitscan.train import Arch, EpochResult, TrainOptions, build, count_mflop, load_keras, train
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -52,7 +53,7 @@ def bars(count: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
 
 
 def dataset() -> Dataset:
-    return Dataset(*bars(200), *bars(30), source="bars", sha256="0" * 64)
+    return Dataset(Samples(*bars(200)), Samples(*bars(30)), source="bars", sha256="0" * 64)
 
 
 def options(output: Path, **changed: object) -> TrainOptions:
@@ -193,7 +194,7 @@ def test_augmentation_is_seeded_and_keeps_the_glyphs(monkeypatch: pytest.MonkeyP
     ink = augmented.sum(axis=(1, 2), dtype=np.int64) / images[0].sum(dtype=np.int64)
     assert 0.4 < ink.min() < 1 < ink.max() < 2
     assert len(np.unique(augmented.reshape(50, -1), axis=0)) == 50
-    monkeypatch.setattr(train_module, "WARP_BATCH", 7)
+    monkeypatch.setattr(augment_module, "WARP_BATCH", 7)
     assert augment(images, np.random.default_rng(1)).shape == images.shape
 
 

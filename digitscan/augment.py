@@ -1,0 +1,78 @@
+"""Makes other glyphs of a glyph, as another hand might have written it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+
+from digitscan.schema import GLYPH_SIZE
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+WARP_BATCH = 1000
+"""cv2.remap takes pictures of at most 32,767 rows: so many glyphs of 30 rows fit."""
+
+
+def augment(images: NDArray[np.uint8], generator: np.random.Generator) -> NDArray[np.uint8]:
+    """Each glyph as another hand might have written it: other stroke width, slant, size, place, and a little bent.
+
+    `images` and the result are uint8 (N, 28, 28), ink bright on black.
+    """
+    batches = [images[start : start + WARP_BATCH] for start in range(0, len(images), WARP_BATCH)]
+    return np.concatenate([_warp(_stack(batch, generator), *_sources(len(batch), generator)) for batch in batches])
+
+
+def _sources(count: int, generator: np.random.Generator) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Where each pixel comes from: x and y, float32 (N, 28, 28), by an affine map and an elastic one."""
+    angle, shear = generator.normal(0, (0.12, 0.15), (count, 2)).T
+    scale_x, scale_y = np.exp(generator.normal(0, 0.08, (2, count)))
+    shift = generator.normal(0, 0.8, (2, count))
+    cosine, sine = np.cos(angle), np.sin(angle)
+    # Rotation x shear x scale, written out.
+    matrix = (
+        (cosine * scale_x, (cosine * shear - sine) * scale_y),
+        (sine * scale_x, (sine * shear + cosine) * scale_y),
+    )
+    centre = (GLYPH_SIZE - 1) / 2
+    along = np.arange(GLYPH_SIZE) - centre
+    bend = _bend(count, generator)
+    x, y = (
+        (a[:, None, None] * along + b[:, None, None] * along[:, None] + (centre + by)[:, None, None]).astype(np.float32)
+        for (a, b), by in zip(matrix, shift, strict=True)
+    )
+    return x + bend[0], y + bend[1]
+
+
+def _bend(count: int, generator: np.random.Generator) -> NDArray[np.float32]:
+    """Smooth random displacements in pixels, float32 (2, N, 28, 28), after Simard et al. 2003 (Best Practices for
+    Convolutional Neural Networks): here coarse noise, 7x7 a glyph, spread by Gaussians.
+    """
+    knots = np.linspace(0, GLYPH_SIZE - 1, 7)
+    weights = np.exp(-0.5 * ((np.arange(GLYPH_SIZE)[:, None] - knots) / 4) ** 2)
+    weights /= np.sqrt((weights**2).sum(axis=1, keepdims=True))
+    spread = weights.astype(np.float32)
+    noise = generator.normal(0, 0.6, (2, count, len(knots), len(knots))).astype(np.float32)
+    return np.asarray(spread @ noise @ spread.T, np.float32)
+
+
+def _stack(images: NDArray[np.uint8], generator: np.random.Generator) -> NDArray[np.uint8]:
+    """The glyphs, with a black border of 1 pixel and strokes made thicker or thinner, under each other: (30 N, 30)."""
+    stack = np.pad(images, ((0, 0), (1, 1), (1, 1))).reshape(-1, GLYPH_SIZE + 2)
+    cross = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
+    amount = np.repeat(generator.uniform(-0.5, 0.6, len(images)), GLYPH_SIZE + 2).astype(np.float32)[:, None]
+    ink = stack.astype(np.float32)
+    thicker, thinner = cv2.dilate(ink, cross) - ink, ink - cv2.erode(ink, cross)
+    return np.asarray(ink + np.maximum(amount, 0) * thicker + np.minimum(amount, 0) * thinner, np.uint8)
+
+
+def _warp(stack: NDArray[np.uint8], x: NDArray[np.float32], y: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """All glyphs of a stack through one call of cv2.remap: a call for each would cost more than the training step."""
+    x = np.clip(x, -1, GLYPH_SIZE) + 1
+    y = np.clip(y, -1, GLYPH_SIZE) + 1
+    y += (np.arange(len(y), dtype=np.float32) * (GLYPH_SIZE + 2))[:, None, None]
+    flat = (-1, GLYPH_SIZE)
+    warped = cv2.remap(stack, x.reshape(flat), y.reshape(flat), cv2.INTER_LINEAR)
+    return np.asarray(warped, np.uint8).reshape(-1, GLYPH_SIZE, GLYPH_SIZE)

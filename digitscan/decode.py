@@ -27,6 +27,9 @@ PLAIN_WEIGHTS = PathWeights(
 )
 """For models that came without fitted weights, as those that know only digits do."""
 
+_SAME = 0.5
+"""Share of common atoms from which two edges read as the same digit are the same digit, with or without a speck."""
+
 _FLOOR = 1e-3
 """Least probability: one wrong guess of the classifier must not outweigh the whole line."""
 
@@ -123,9 +126,17 @@ def _read(
             runs.append([])
         label = int(labels[edge])
         if label != NOT_A_DIGIT:
-            confidence = min(max(float(posterior[edge, label]), 0.0), 1.0)
+            alike = _shared_atoms(lattice.edges, lattice.edges[edge]) >= _SAME
+            confidence = min(float(posterior[alike, label].sum()), 1.0)
             runs[-1].append(Digit(str(label), confidence, _page_box(lattice.boxes[edge], lattice.to_page)))
     return [run for run in runs if run]
+
+
+def _shared_atoms(edges: NDArray[np.int32], edge: NDArray[np.int32]) -> NDArray[np.float64]:
+    """Atoms that each of `edges` has in common with `edge`, over those of both together."""
+    common = np.minimum(edges[:, 1], edge[1]) - np.maximum(edges[:, 0], edge[0])
+    together = np.maximum(edges[:, 1], edge[1]) - np.minimum(edges[:, 0], edge[0])
+    return np.asarray(np.maximum(common, 0) / together, np.float64)
 
 
 def _gaps(boxes: NDArray[np.int32]) -> NDArray[np.float64]:

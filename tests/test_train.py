@@ -194,7 +194,7 @@ def test_augmentation_is_seeded_and_keeps_the_glyphs(monkeypatch: pytest.MonkeyP
     ink = augmented.sum(axis=(1, 2), dtype=np.int64) / images[0].sum(dtype=np.int64)
     assert 0.4 < ink.min() < 1 < ink.max() < 2
     assert len(np.unique(augmented.reshape(50, -1), axis=0)) == 50
-    monkeypatch.setattr(augment_module, "WARP_BATCH", 7)
+    monkeypatch.setattr("digitscan.augment.WARP_BATCH", 7)
     assert augment(images, np.random.default_rng(1)).shape == images.shape
 
 

@@ -111,8 +111,8 @@ class Manner:
         shape = Shape(
             slant=float(np.clip(rng.normal(0.05, 0.16), -0.4, 0.55)),
             rotation=rotation,
-            stretch=float(np.exp(rng.normal(-0.05, 0.15))),
-            wobble=rng.uniform(0, 0.02),
+            stretch=float(np.exp(rng.normal(-0.05, 0.2))),
+            wobble=rng.uniform(0, 0.04),
         )
         return cls(
             height=height,

@@ -14,13 +14,11 @@ import numpy as np
 
 from digitscan.cut import Cuts, find_cuts
 from digitscan.lines import digit_height, find_lines
+from digitscan.paths import SPAN
 from digitscan.schema import Ink, Lattice, Layout
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-_MAX_ATOMS = 4
-"""The most pieces that one digit is put together from."""
 
 _MAX_WIDTH = 1.6
 """In digit heights: no digit is wider."""
@@ -136,9 +134,10 @@ def _lattice(atoms: _Atoms, height: float, to_page: NDArray[np.float64]) -> Latt
     edges, boxes, whole, cuts = [], [], [], []
     pieces = np.bincount(atoms.component)
     for start in range(len(atoms.boxes)):
-        for stop in range(start + 1, min(start + _MAX_ATOMS, len(atoms.boxes)) + 1):
+        for stop in range(start + 1, min(start + SPAN, len(atoms.boxes)) + 1):
             box = _union(atoms.boxes[start:stop])
-            if stop > start + 1 and not _joinable(atoms.boxes[start:stop], box, height):
+            tallest = max(height, float(atoms.boxes[start:stop, 3].max()), _own_height(atoms, start, stop))
+            if stop > start + 1 and not _joinable(atoms.boxes[start:stop], box, tallest):
                 break
             used = np.bincount(atoms.component[start:stop], minlength=len(pieces))
             edges.append((start, stop))
@@ -160,6 +159,14 @@ def _union(boxes: NDArray[np.int32]) -> tuple[int, int, int, int]:
     left, top = int(boxes[:, 0].min()), int(boxes[:, 1].min())
     right, bottom = int((boxes[:, 0] + boxes[:, 2]).max()), int((boxes[:, 1] + boxes[:, 3]).max())
     return left, top, right - left, bottom - top
+
+
+def _own_height(atoms: _Atoms, start: int, stop: int) -> float:
+    """Height of a component that these atoms are all of: its pieces may always be joined again; else 0."""
+    component = atoms.component[start]
+    if (atoms.component[start:stop] != component).any():
+        return 0.0
+    return float(_union(atoms.boxes[start:stop])[3])
 
 
 def _joinable(boxes: NDArray[np.int32], union: tuple[int, int, int, int], height: float) -> bool:

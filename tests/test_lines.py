@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
 HEIGHT = 30.0
 
-ANYTHING = st.lists(
-    st.tuples(st.integers(0, 800), st.integers(0, 800), st.integers(1, 60), st.integers(1, 60)),
-    min_size=1,
-    max_size=40,
-    unique=True,
-).map(lambda boxes: np.array(boxes, np.int32))
+BOX = st.tuples(st.integers(0, 800), st.integers(0, 800), st.integers(1, 60), st.integers(1, 60))
+ANYTHING = st.lists(BOX, min_size=1, max_size=40, unique=True).map(lambda boxes: np.array(boxes, np.int32))
+NEVER_FLUSH = st.lists(BOX, min_size=1, max_size=40, unique_by=lambda box: box[0]).map(
+    lambda boxes: np.array(boxes, np.int32)
+)
+"""Boxes no two of which begin in the same column."""
 
 
 def row(y: int, xs: range | list[int], height: int = 30, width: int = 20) -> list[tuple[int, int, int, int]]:
@@ -67,7 +67,7 @@ def test_the_order_of_components_makes_no_difference(
     assert found(boxes[order]) == found(boxes)
 
 
-@given(ANYTHING.filter(lambda boxes: len(np.unique(boxes[:, 0])) == len(boxes)), st.randoms(use_true_random=False))
+@given(NEVER_FLUSH, st.randoms(use_true_random=False))
 def test_nor_does_it_where_there_are_no_lines(boxes: Boxes, random: Random) -> None:
     order = list(range(len(boxes)))
     random.shuffle(order)
@@ -77,7 +77,8 @@ def test_nor_does_it_where_there_are_no_lines(boxes: Boxes, random: Random) -> N
 @pytest.mark.xfail(strict=True, reason="of components that begin in the same column, the first one given is linked")
 def test_nor_does_it_where_components_begin_in_the_same_column() -> None:
     boxes = np.array([(34, 171, 1, 15), (34, 181, 1, 15), (34, 127, 1, 60)], np.int32)
-    assert len({str(found(boxes[list(order)])) for order in permutations(range(3))}) == 1
+    lines = [found(boxes[list(order)]) for order in permutations(range(3))]
+    assert lines == lines[:1] * 6
 
 
 @given(ANYTHING, st.integers(-500, 500), st.integers(-500, 500))

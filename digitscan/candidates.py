@@ -6,9 +6,7 @@ steps leave them, halves of digits, two digits together, points, dashes, letters
 
 from __future__ import annotations
 
-import multiprocessing
 import os
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
@@ -21,6 +19,7 @@ from digitscan.hands import Bitmaps
 from digitscan.ink import find_ink
 from digitscan.model import sha256
 from digitscan.normalize import normalize_all
+from digitscan.pool import workers
 from digitscan.schema import NOT_A_DIGIT, WRONG_CUT, Lattice, Layout, Samples
 from digitscan.segment import segment
 from digitscan.strokes import StrokeSet
@@ -122,9 +121,8 @@ def make_candidates(synthesizer: Synthesizer, lines: int, progress: Callable[[in
     Depends on the synthesizer alone, not on the number of processors. `progress` is told the lines done and wanted.
     """
     ends = [*range(0, lines, _LINES_A_TASK), lines]
-    context = multiprocessing.get_context("spawn")
     parts = []
-    with ProcessPoolExecutor(os.cpu_count(), context, _start_worker, (synthesizer,)) as pool:
+    with workers(os.cpu_count() or 1, _take_synthesizer, synthesizer) as pool:
         for end, part in zip(ends[1:], pool.map(_label_lines, pairwise(ends)), strict=True):
             parts.append(part)
             progress(end, lines)
@@ -142,9 +140,8 @@ def make_lattices(synthesizer: Synthesizer, first: int, lines: int) -> Labelled:
     return Labelled(lattices, np.concatenate(glyphs), np.concatenate(labels))
 
 
-def _start_worker(synthesizer: Synthesizer) -> None:
+def _take_synthesizer(synthesizer: Synthesizer) -> None:
     global _synthesizer
-    cv2.setNumThreads(1)
     _synthesizer = synthesizer
 
 

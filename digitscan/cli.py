@@ -161,6 +161,7 @@ def train(
         keep_partial=keep_partial,
         command=shlex.join(["digitscan", *sys.argv[1:]]),
     )
+    training.check(options)
     console = _stderr()
     dataset = datasets.load(data, scan.normalize_digit)
     view = display.TrainingView(console)

@@ -6,27 +6,25 @@ so memory doesn't grow with their number.
 
 from __future__ import annotations
 
-import multiprocessing
 import os
-import signal
 from collections import deque
-from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Protocol
 
-import cv2
 import numpy as np
 
 from digitscan.decode import PLAIN_WEIGHTS, decode
 from digitscan.image import read_pages
 from digitscan.ink import find_ink, find_single_ink
 from digitscan.normalize import normalize, normalize_all
+from digitscan.pool import workers
 from digitscan.schema import Layout, Page, PageFailure, PageGlyphs, PageNumbers, PathWeights, Settings
 from digitscan.segment import segment
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from concurrent.futures import Future, ProcessPoolExecutor
 
     from numpy.typing import NDArray
 
@@ -102,13 +100,8 @@ def _read_here(files: Iterable[str | PageFailure], settings: Settings) -> Iterat
 def _read_in_pool(
     files: Iterable[str | PageFailure], settings: Settings, jobs: int
 ) -> Iterator[PageGlyphs | PageFailure]:
-    # OpenCV and LiteRT hold threads, which a forked child would lose: workers start afresh.
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(jobs, mp_context=context, initializer=_start_worker)
-    try:
+    with workers(jobs) as pool:
         yield from _in_order(pool, iter(files), settings, jobs * _TASKS_A_WORKER)
-    finally:
-        pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _in_order(
@@ -133,12 +126,6 @@ def _in_order(
         yield from part.pages
         if part.next_page:
             under_way.appendleft(task(file, part.next_page))
-
-
-def _start_worker() -> None:
-    cv2.setNumThreads(1)
-    # Ctrl-C reaches the whole process group; the parent alone decides what it means.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _read_part(file: str, first: int, settings: Settings) -> _Part:

@@ -9,6 +9,7 @@ import tempfile
 import time
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
     from digitscan.datasets import Dataset
 
     Predictor = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
+
+NO_TENSORFLOW = "training needs TensorFlow: pip install 'digitscan[train]'"
 
 PREDICT_BATCH = 500
 NATIVE_NOISE = (b"WARNING: All log messages before absl", b"I0000 ", b"W0000 ")
@@ -167,6 +170,15 @@ def train(options: TrainOptions, dataset: Dataset, observer: Observer, lessons: 
             message = "training was stopped; nothing was written (--keep-partial keeps the best epoch)"
             raise Interrupted(message) from None
     return card
+
+
+def check(options: TrainOptions) -> None:
+    """Raise what `train` would raise for these options, before any work is done for it."""
+    _recipe(options)
+    if find_spec("tensorflow") is None:
+        raise UsageError(NO_TENSORFLOW)
+    with _output_errors(options.output):
+        _staging_folder(options.output).cleanup()
 
 
 def _recipe(options: TrainOptions) -> Recipe:
@@ -545,5 +557,5 @@ def _start_tensorflow() -> None:
         with native_stderr_without(NATIVE_NOISE):
             import tensorflow as tf
     except ImportError as error:
-        raise UsageError("training needs TensorFlow: pip install 'digitscan[train]'") from error
+        raise UsageError(NO_TENSORFLOW) from error
     tf.config.experimental.enable_op_determinism()

@@ -13,6 +13,7 @@ import numpy as np
 from digitscan import ink as ink_step
 from digitscan.annotate import faded, write_text
 from digitscan.normalize import normalize_all
+from digitscan.scan import page_ink
 from digitscan.schema import GLYPH_SIZE, NOT_A_DIGIT, WRONG_CUT, Ink, Lattice, Layout, Page
 from digitscan.segment import Segments, segment
 
@@ -48,9 +49,9 @@ def step_pictures(page: Page, layout: Layout, predict: Predictor) -> Iterator[tu
 
     All but the last are in working pixels: the page scaled and turned as the ink step left it.
     """
-    ink = _ink(page, layout)
-    contrast = ink_step._contrast(_work(page.pixels, ink))
-    mask = ink_step._mask(contrast)
+    ink = page_ink(page, layout)
+    contrast = ink_step.find_contrast(_work(page.pixels, ink))
+    mask = ink_step.strong(contrast)
     segments = segment(ink, layout)
     glyphs = normalize_all(segments.inks)
     yield "-1-contrast", _paper(contrast)
@@ -62,17 +63,11 @@ def step_pictures(page: Page, layout: Layout, predict: Predictor) -> Iterator[tu
     yield "-7-candidates", _sheet(segments.lattices, glyphs, predict(glyphs))
 
 
-def _ink(page: Page, layout: Layout) -> Ink:
-    if layout is Layout.DIGIT:
-        return ink_step.find_single_ink(page.pixels)
-    return ink_step.find_ink(page.pixels, deskew=layout is Layout.PAGE)
-
-
 def _work(pixels: Picture, ink: Ink) -> Picture:
     """The page in working pixels, grey, dark on light, as it is where the ink step takes the ink from it."""
     along = ink.to_page[:, 0]
     scale, angle = 1 / np.hypot(*along), np.degrees(np.arctan2(along[1], along[0]))
-    work, _ = ink_step._upright(ink_step._to_grey(pixels), float(scale), float(angle))
+    work, _ = ink_step.upright(ink_step.to_grey(pixels), float(scale), float(angle))
     # White on black: what was found to be ink is brighter than the rest.
     return ~work if ink.mask.any() and work[ink.mask].mean() > work.mean() else work
 

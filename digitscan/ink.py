@@ -66,16 +66,16 @@ def find_ink(pixels: NDArray[np.uint8], *, deskew: bool = True) -> Ink:
     `pixels` is uint8, (H, W) grey or (H, W, 3) BGR, dark ink on light paper or the other way round.
     Returns the ink in a picture scaled to `STROKE` and turned upright. With `deskew` false the page isn't turned.
     """
-    grey = _to_grey(pixels)
+    grey = to_grey(pixels)
     survey_scale = min(1.0, _SURVEY_SIDE / max(grey.shape))
     survey = _resize(grey, survey_scale)
     if _is_light_on_dark(survey):
         grey, survey = ~grey, ~survey
-    mask = _mask(_contrast(survey))
+    mask = strong(find_contrast(survey))
     stroke = _stroke_width(mask)
     stroke = _stroke_width(mask & ~_rules(mask, stroke))
     angle = _skew(mask) if deskew else 0.0
-    work, to_page = _upright(grey, _work_scale(grey.shape, stroke / survey_scale), angle)
+    work, to_page = upright(grey, _work_scale(grey.shape, stroke / survey_scale), angle)
     return _extract(work, to_page)
 
 
@@ -91,8 +91,8 @@ def find_single_ink(pixels: NDArray[np.uint8]) -> Ink:
 
 
 def _extract(work: NDArray[np.uint8], to_page: NDArray[np.float64]) -> Ink:
-    contrast = _contrast(work)
-    mask = _mask(contrast)
+    contrast = find_contrast(work)
+    mask = strong(contrast)
     rules = _rules(mask, STROKE)
     if rules.any():
         # Printed rules are often darker than the pen: without them the threshold follows the pen.
@@ -105,7 +105,8 @@ def _extract(work: NDArray[np.uint8], to_page: NDArray[np.float64]) -> Ink:
     return Ink(mask, _level(contrast, mask, stroke), stroke, to_page)
 
 
-def _to_grey(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def to_grey(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Brightness, uint8 (H, W), of a page that is grey already or BGR."""
     if pixels.ndim == 2:
         return pixels
     return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2GRAY), np.uint8)
@@ -134,7 +135,7 @@ def _work_scale(shape: tuple[int, ...], stroke: float) -> float:
     return min(scale, 3.0, 4000 / max(shape))
 
 
-def _contrast(grey: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def find_contrast(grey: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """How much darker than the paper around it each pixel is: 0 for paper, 255 for black; uint8 (H, W)."""
     smooth = cv2.GaussianBlur(grey, (0, 0), 1.0)
     size = max(15, min(round(0.6 * min(grey.shape)), 96))
@@ -147,7 +148,8 @@ def _contrast(grey: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return ~np.asarray(cv2.divide(smooth, np.maximum(paper, 1), scale=255), np.uint8)
 
 
-def _mask(contrast: NDArray[np.uint8]) -> NDArray[np.bool_]:
+def strong(contrast: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Where the contrast, uint8 (H, W), is ink rather than paper; bool (H, W)."""
     return np.asarray(contrast > _threshold(contrast))
 
 
@@ -187,7 +189,7 @@ def _skew(mask: NDArray[np.bool_]) -> float:
     return angle if certain else 0.0
 
 
-def _upright(grey: NDArray[np.uint8], scale: float, angle: float) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
+def upright(grey: NDArray[np.uint8], scale: float, angle: float) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
     """The page scaled and turned by `angle` degrees, and the map back to it."""
     scaled = _resize(grey, scale)
     to_page = np.array([[1 / scale, 0.0, 0.0], [0.0, 1 / scale, 0.0]])

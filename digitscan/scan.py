@@ -19,7 +19,7 @@ from digitscan.image import read_pages
 from digitscan.ink import find_ink, find_single_ink
 from digitscan.normalize import normalize, normalize_all
 from digitscan.pool import workers
-from digitscan.schema import Layout, Page, PageFailure, PageGlyphs, PageNumbers, PathWeights, Settings
+from digitscan.schema import Ink, Layout, Page, PageFailure, PageGlyphs, PageNumbers, PathWeights, Settings
 from digitscan.segment import segment
 
 if TYPE_CHECKING:
@@ -70,12 +70,15 @@ def scan(
 
 def page_glyphs(page: Page, layout: Layout) -> PageGlyphs:
     """The lattices of one page and their normalised candidates."""
-    if layout is Layout.DIGIT:
-        ink = find_single_ink(page.pixels)
-    else:
-        ink = find_ink(page.pixels, deskew=layout is Layout.PAGE)
-    segments = segment(ink, layout)
+    segments = segment(page_ink(page, layout), layout)
     return PageGlyphs(page.file, page.number, segments.lattices, normalize_all(segments.inks))
+
+
+def page_ink(page: Page, layout: Layout) -> Ink:
+    """The ink of one page, found as its layout wants."""
+    if layout is Layout.DIGIT:
+        return find_single_ink(page.pixels)
+    return find_ink(page.pixels, deskew=layout is Layout.PAGE)
 
 
 def _read(files: Iterable[str | PageFailure], settings: Settings) -> Iterator[PageGlyphs | PageFailure]:

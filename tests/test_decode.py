@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 HEIGHT, WIDTH, GAP = 30, 20, 6
 MARK = "-"
-"""In the texts below: something that is no digit."""
+"""In the texts below: a dash."""
 
 TEXTS = st.text("0123456789", min_size=1, max_size=12)
 
@@ -43,7 +43,10 @@ def line(text: str, sure: float = 0.99) -> tuple[Lattice, Beliefs]:
         for stop in (start + 1, start + 2)
         if stop <= len(xs) and xs[stop - 1] - xs[start] <= WIDTH + GAP
     ]
-    boxes = [(xs[start], 10, xs[stop - 1] + WIDTH - xs[start], HEIGHT) for start, stop in edges]
+    boxes = [
+        (xs[start], 22, WIDTH, 5) if signs[start:stop] == MARK else (xs[start], 10, xs[stop - 1] + WIDTH - xs[start], HEIGHT)
+        for start, stop in edges
+    ]
     beliefs = np.full((len(edges), CLASS_COUNT), (1 - sure) / (CLASS_COUNT - 1), np.float32)
     for index, (start, stop) in enumerate(edges):
         label = WRONG_CUT if stop > start + 1 else NOT_A_DIGIT if signs[start] == MARK else int(signs[start])
@@ -122,7 +125,7 @@ def test_the_surer_the_classifier_the_higher_the_confidence(text: str) -> None:
         ((number,),) = decode([lattice], beliefs, PLAIN_WEIGHTS)
         confidences.append(number.confidence)
     assert confidences == sorted(confidences)
-    assert confidences[-1] > 0.95
+    assert confidences[-1] > 0.9
 
 
 def test_two_digits_alike_are_a_toss() -> None:

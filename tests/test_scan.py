@@ -1,0 +1,249 @@
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+import pytest
+from writing import ByHeart, all_digits, draw_digit, on_paper, write_page
+
+from digitscan.files import find_pages
+from digitscan.scan import normalize_digit, page_glyphs, scan
+from digitscan.schema import CLASS_COUNT, Layout, Page, PageFailure, PageNumbers, Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    Result = PageNumbers | PageFailure
+
+HERE = Settings(jobs=1)
+MISSING = PageFailure("closed folder", 1, "the folder can't be listed: Permission denied")
+
+
+def texts(page: Result) -> list[str] | None:
+    """The numbers of a page, None for one that couldn't be read."""
+    return None if isinstance(page, PageFailure) else [number.text for number in page.numbers]
+
+
+def places(pages: list[Result]) -> list[tuple[str, int]]:
+    return [(page.file, page.page) for page in pages]
+
+
+def write_tiff(path: Path, count: int) -> None:
+    """A file whose pages hold their own number."""
+    assert cv2.imwritemulti(str(path), [write_page([str(number)], 24, margin=16).pixels for number in range(count)])
+
+
+@pytest.fixture(scope="module")
+def many(tmp_path_factory: pytest.TempPathFactory) -> list[str | PageFailure]:
+    """More files than are read without a pool: pages, long files, a damaged one, and a folder that can't be read."""
+    folder = tmp_path_factory.mktemp("many")
+    for number in range(8):
+        assert cv2.imwrite(str(folder / f"{number}.png"), write_page([str(100 + number)], 24, margin=16).pixels)
+    (folder / "3.5.png").write_bytes(b"no picture")
+    for count in (15, 16, 17, 33):
+        write_tiff(folder / f"4-{count}.tiff", count)
+    found = list(find_pages([str(folder)]))
+    return [*found[:3], MISSING, *found[3:]]
+
+
+@pytest.fixture(scope="module")
+def alone(many: list[str | PageFailure]) -> list[Result]:
+    """What comes of them without a pool."""
+    return list(scan(many, ByHeart(), HERE))
+
+
+# --- pages in, numbers out ---
+
+
+def test_a_folder_is_read_page_by_page(scans: Path, by_heart: ByHeart) -> None:
+    pages = list(scan(find_pages([str(scans)]), by_heart, HERE))
+    assert [texts(page) for page in pages] == [
+        *(["31415", "007", "92653"], ["27182"]),
+        *(["11"], ["22"], ["33"]),
+        *([], None),
+    ]
+    names = ["a.png", "b.jpg", "c.tiff", "c.tiff", "c.tiff", "d.png", "e.jpg"]
+    assert places(pages) == list(zip([str(scans / name) for name in names], [1, 1, 1, 2, 3, 1, 1], strict=True))
+
+
+def test_boxes_are_where_the_digits_are(tmp_path: Path, by_heart: ByHeart) -> None:
+    page = write_page(["31415 007", "92653"])
+    assert cv2.imwrite(str(tmp_path / "a.png"), page.pixels)
+    (read,) = scan([str(tmp_path / "a.png")], by_heart, HERE)
+    assert isinstance(read, PageNumbers)
+    found = [digit.box for number in read.numbers for digit in number.digits]
+    for box, true in zip(found, page.boxes, strict=True):
+        assert (box.x, box.y) == pytest.approx((true.x, true.y), abs=4)
+        assert (box.width, box.height) == pytest.approx((true.width, true.height), abs=7)
+
+
+def test_lines_and_numbers_count_from_1(scans: Path, by_heart: ByHeart) -> None:
+    (page,) = scan([str(scans / "a.png")], by_heart, HERE)
+    assert isinstance(page, PageNumbers)
+    assert [(number.line, number.number) for number in page.numbers] == [(1, 1), (1, 2), (2, 1)]
+
+
+def test_a_skewed_page_is_read(tmp_path: Path, by_heart: ByHeart) -> None:
+    pixels = write_page(["3141592653"] * 6, 36, margin=100).pixels
+    height, width = pixels.shape
+    turn = cv2.getRotationMatrix2D((width / 2, height / 2), 3, 1)
+    turned = cv2.warpAffine(pixels, turn, (width, height), borderMode=cv2.BORDER_REPLICATE)
+    assert cv2.imwrite(str(tmp_path / "a.png"), turned)
+    (page,) = scan([str(tmp_path / "a.png")], by_heart, HERE)
+    assert isinstance(page, PageNumbers)
+    assert [number.line for number in page.numbers] == [1, 2, 3, 4, 5, 6]
+
+
+def test_nothing_to_read(by_heart: ByHeart) -> None:
+    assert list(scan([], by_heart, HERE)) == []
+    assert by_heart.batches == []
+
+
+def test_failures_alone_need_no_classifier(by_heart: ByHeart) -> None:
+    assert list(scan([MISSING, MISSING], by_heart, HERE)) == [MISSING, MISSING]
+    assert by_heart.batches == []
+
+
+def test_an_unreadable_file_is_a_failure_with_a_reason(tmp_path: Path, by_heart: ByHeart) -> None:
+    (tmp_path / "a.png").write_bytes(b"no picture")
+    for page in scan([str(tmp_path / "a.png"), str(tmp_path / "gone.png")], by_heart, HERE):
+        assert isinstance(page, PageFailure)
+        assert page.message
+        assert "\n" not in page.message
+
+
+# --- layouts ---
+
+
+def test_a_picture_of_one_line(tmp_path: Path, by_heart: ByHeart) -> None:
+    """What isn't in a row counts as one line all the same."""
+    pixels = np.vstack([write_page(["314"], margin=20).pixels, write_page(["27"], margin=20).pixels[:, :150]]) if 0 else (
+        write_page(["31415"], margin=20).pixels
+    )
+    assert cv2.imwrite(str(tmp_path / "a.png"), pixels)
+    (page,) = scan([str(tmp_path / "a.png")], by_heart, Settings(jobs=1, layout=Layout.LINE))
+    assert texts(page) == ["31415"]
+
+
+def test_pictures_of_single_digits(tmp_path: Path, by_heart: ByHeart) -> None:
+    for number, digit in enumerate(all_digits()[::11]):
+        assert cv2.imwrite(str(tmp_path / f"{number}.png"), digit)
+    pages = list(scan(find_pages([str(tmp_path)]), by_heart, Settings(jobs=1, layout=Layout.DIGIT)))
+    assert [texts(page) for page in pages] == [[str(number)] for number in range(10)]
+
+
+def test_every_picture_of_a_digit_is_one_glyph(by_heart: ByHeart) -> None:
+    page = Page("a.png", 1, on_paper(np.pad(np.hstack([draw_digit("4", 40), draw_digit("2", 40)]), 20)))
+    assert len(page_glyphs(page, Layout.DIGIT).glyphs) == 1
+
+
+def test_workers_return_small_things(scans: Path) -> None:
+    """The candidates, never the page."""
+    page = Page("a.png", 1, write_page(["0123456789"] * 10).pixels)
+    found = page_glyphs(page, Layout.PAGE)
+    assert found.glyphs.shape == (sum(len(lattice.edges) for lattice in found.lattices), 28, 28)
+    assert (found.file, found.page) == ("a.png", 1)
+
+
+def test_normalised_digits_are_those_of_mnist() -> None:
+    for digit in all_digits()[:10]:
+        np.testing.assert_array_equal(normalize_digit(digit), digit)
+
+
+# --- order, batches, workers ---
+
+
+def test_order_is_that_of_the_input(many: list[str | PageFailure], alone: list[Result]) -> None:
+    order = [item.file if isinstance(item, PageFailure) else item for item in many]
+    ranks = [order.index(page.file) for page in alone]
+    assert ranks == sorted(ranks)
+    assert alone[3] == MISSING
+
+
+def test_long_files_come_complete(many: list[str | PageFailure], alone: list[Result]) -> None:
+    for count in (15, 16, 17, 33):
+        pages = [page for page in alone if page.file.endswith(f"-{count}.tiff")]
+        assert [page.page for page in pages] == list(range(1, count + 1))
+        assert [texts(page) for page in pages] == [[str(number)] for number in range(count)]
+
+
+def test_a_pool_gives_the_same(many: list[str | PageFailure], alone: list[Result]) -> None:
+    assert list(scan(many, ByHeart(), Settings(jobs=2))) == alone
+
+
+def test_the_batch_makes_no_difference(many: list[str | PageFailure], alone: list[Result]) -> None:
+    by_heart = ByHeart()
+    one_by_one = [page for file in many for page in scan([file], by_heart, HERE)]
+    assert places(one_by_one) == places(alone)
+    assert [texts(page) for page in one_by_one] == [texts(page) for page in alone]
+
+
+def test_candidates_of_many_pages_are_classified_together(many: list[str | PageFailure]) -> None:
+    by_heart = ByHeart()
+    pages = list(scan(many, by_heart, HERE))
+    assert len(by_heart.batches) < len(pages) / 10
+
+
+def test_pages_come_before_all_are_read(tmp_path: Path, by_heart: ByHeart) -> None:
+    """So that memory doesn't grow with their number."""
+    assert cv2.imwrite(str(tmp_path / "a.png"), np.full((20, 20), 255, np.uint8))
+    taken = 0
+
+    def endless() -> Iterator[str]:
+        nonlocal taken
+        while True:
+            taken += 1
+            yield str(tmp_path / "a.png")
+
+    pages = scan(endless(), by_heart, HERE)
+    assert isinstance(next(pages), PageNumbers)
+    assert taken < 1000
+
+
+def test_fewer_files_than_workers_are_worth_start_no_pool(
+    scans: Path, by_heart: ByHeart, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_pool(*_: object, **__: object) -> None:
+        pytest.fail("a pool was started")
+
+    monkeypatch.setattr("digitscan.scan.ProcessPoolExecutor", no_pool)
+    assert len(list(scan(find_pages([str(scans)]), by_heart, Settings(jobs=4)))) == 7
+
+
+def test_weights_of_the_model_are_used(scans: Path, by_heart: ByHeart) -> None:
+    from digitscan.decode import PLAIN_WEIGHTS
+    from digitscan.schema import PathWeights
+
+    never = PathWeights((1.0, -1e3, *PLAIN_WEIGHTS.digit[2:]), PLAIN_WEIGHTS.mark)
+    (page,) = scan([str(scans / "a.png")], by_heart, HERE, never)
+    assert texts(page) == []
+
+
+def test_a_page_of_wrong_cuts_has_no_numbers(scans: Path) -> None:
+    def blind(glyphs: NDArray[np.uint8], /) -> NDArray[np.float32]:
+        probabilities = np.zeros((len(glyphs), CLASS_COUNT), np.float32)
+        probabilities[:, 10] = 1
+        return probabilities
+
+    from digitscan.decode import PLAIN_WEIGHTS
+    from digitscan.schema import PathWeights
+
+    marks = PathWeights(PLAIN_WEIGHTS.digit, (1.0, *[0.0] * (len(PLAIN_WEIGHTS.mark) - 1)))
+    (page,) = scan([str(scans / "a.png")], blind, HERE, marks)
+    assert texts(page) == []
+
+
+@pytest.mark.skipif(os.name != "posix", reason="names that aren't UTF-8")
+def test_names_that_are_not_utf8_are_read(tmp_path: Path, by_heart: ByHeart) -> None:
+    encoded, data = cv2.imencode(".png", write_page(["42"]).pixels)
+    assert encoded
+    path = os.fsdecode(os.fsencode(tmp_path) + b"/a\xff.png")
+    with open(path, "wb") as file:  # noqa: PTH123
+        file.write(data.tobytes())
+    (page,) = scan([path], by_heart, HERE)
+    assert (page.file, texts(page)) == (path, ["42"])

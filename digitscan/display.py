@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import contextmanager
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from rich import box
@@ -72,25 +73,13 @@ class ScanView:
         return counts + (f" · {summary.errors:,} errors" if summary.errors else "")
 
     def finish(self, summary: Summary, output: str | None) -> None:
-        """The counts of the whole run."""
-        seconds = time.monotonic() - self._started
-        cells = {
-            "pages": summary.pages,
-            "numbers": summary.numbers,
-            "digits": summary.digits,
-            "review": summary.review,
-            "empty": summary.empty,
-            "errors": summary.errors,
-        }
-        if self._console.is_terminal:
-            table = Table(*cells, "seconds", box=box.SIMPLE)
-            for column in table.columns:
-                column.justify = "right"
-            table.add_row(*(f"{count:,}" for count in cells.values()), f"{seconds:.1f}")
-            self._console.print(table)
-        else:
-            line = " ".join(f"{name}={count}" for name, count in cells.items())
-            self._console.print(f"{line} seconds={seconds:.1f}", soft_wrap=True)
+        """The counts of the whole run, and where the report is."""
+        cells = asdict(summary) | {"seconds": time.monotonic() - self._started}
+        table = Table(*cells, box=box.SIMPLE)
+        for column in table.columns:
+            column.justify = "right"
+        table.add_row(*(f"{cell:,.1f}" if isinstance(cell, float) else f"{cell:,}" for cell in cells.values()))
+        self._console.print(table)
         if output not in (None, "-"):
             self._console.print(f"report: {output}", soft_wrap=True, markup=False)
 

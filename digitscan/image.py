@@ -9,17 +9,18 @@ import struct
 import sys
 import threading
 from contextlib import ExitStack, closing, contextmanager, suppress
-from enum import IntEnum
 from functools import partial
 from math import ceil
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import cv2
 import numpy as np
 
 from digitscan.errors import PageError
+from digitscan.headers import TRUNCATED, UNDECODABLE, Header, header_reader
 from digitscan.schema import Page, PageFailure
+from digitscan.tiff import Tag, Tiff
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
@@ -28,16 +29,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from digitscan.schema import Settings
+    from digitscan.tiff import Tags
 
     Draw = Callable[[], NDArray[np.uint8]]
     """Decodes one page."""
-    _Tags = dict[int, NDArray[np.unsignedinteger[Any]]]
-    """All values of each tag."""
 
 _EXPECTED = (PageError, OSError, MemoryError, struct.error, cv2.error)
 
-_TRUNCATED = "the file ends too early (truncated); copy or scan it again"
-_UNDECODABLE = "the file is damaged or of an unsupported kind; save it again as PNG"
 _UNREADABLE_PDF = "the PDF is damaged; print it to a new PDF, or save its pages as images"
 _DAMAGED = "the file is damaged, part of the picture is lost; copy or scan it again"
 
@@ -62,24 +60,6 @@ _COLOURED_SHARE = 1e-4
 """A page with a larger share of coloured pixels keeps its colour: one number in coloured ink is enough."""
 
 
-class _Tag(IntEnum):
-    """The TIFF tags that decide how a page is decoded."""
-
-    SUBFILE_TYPE = 254
-    WIDTH = 256
-    HEIGHT = 257
-    BITS = 258
-    PHOTOMETRIC = 262
-    STRIPS = 273
-    STRIP_SIZES = 279
-    PLANAR = 284
-    TILES = 324
-    TILE_SIZES = 325
-    EXTRA_SAMPLES = 338
-
-
-_TAGS = frozenset(_Tag)
-_TIFF_TYPES = {1: "u1", 3: "u2", 4: "u4", 16: "u8"}
 _WHITE_IS_0, _BLACK_IS_0, _RGB = 0, 1, 2
 
 
@@ -146,9 +126,9 @@ def _message(error: BaseException) -> str:
         case MemoryError():
             return "there is not enough memory for the page; use fewer --jobs or a smaller --max-pixels"
         case struct.error():  # A field of the header lies beyond the end of the file.
-            return _TRUNCATED
+            return TRUNCATED
         case _:
-            return _UNDECODABLE
+            return UNDECODABLE
 
 
 def _draws(stream: BinaryIO, settings: Settings) -> Generator[Draw, None, None]:
@@ -157,11 +137,11 @@ def _draws(stream: BinaryIO, settings: Settings) -> Generator[Draw, None, None]:
     if not head:
         raise PageError("the file is empty")
     if head.startswith((b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")):
-        yield from _tiff_draws(_Tiff(bytearray(_content(stream))), settings)
+        yield from _tiff_draws(Tiff(bytearray(_content(stream))), settings)
     elif b"%PDF" in head:  # Junk before it is common, and PDF readers accept it.
         yield from _pdf_draws(stream, settings)
     else:
-        read_header = _header_reader(head)
+        read_header = header_reader(head)
         yield partial(_draw_image, _content(stream), read_header, settings)
 
 
@@ -172,27 +152,7 @@ def _content(stream: BinaryIO) -> bytes:
     return stream.read()
 
 
-def _header_reader(head: bytes) -> Callable[[bytes], _Header]:
-    if head.startswith(b"\x89PNG\r\n\x1a\n"):
-        return _png_header
-    if head.startswith(b"\xff\xd8\xff"):
-        return _jpeg_header
-    if head.startswith(b"RIFF") and head[8:12] == b"WEBP":
-        return _webp_header
-    if head.startswith(b"BM"):
-        return _bmp_header
-    raise PageError("it is not a PNG, JPEG, WebP, BMP, TIFF or PDF file; convert it, or leave it out")
-
-
-class _Header(NamedTuple):
-    """What has to be known of an image before it is decoded."""
-
-    width: int
-    height: int
-    alpha: bool = False
-
-
-def _draw_image(data: bytes, read_header: Callable[[bytes], _Header], settings: Settings) -> NDArray[np.uint8]:
+def _draw_image(data: bytes, read_header: Callable[[bytes], Header], settings: Settings) -> NDArray[np.uint8]:
     header = read_header(data)
     _check_size(header.width, header.height, settings)
     # OpenCV either keeps the transparency or turns the picture upright.
@@ -208,149 +168,42 @@ def _check_size(width: float, height: float, settings: Settings) -> None:
         )
 
 
-def _png_header(data: bytes) -> _Header:
-    header, alpha = None, False
-    at, name = 8, b""
-    while name != b"IEND":
-        length, name = struct.unpack_from(">I4s", data, at)
-        if name == b"IHDR":
-            width, height, _depth, colour = struct.unpack_from(">IIBB", data, at + 8)
-            header, alpha = _Header(width, height), colour in (4, 6)
-        alpha |= name == b"tRNS"
-        at += 12 + length
-    if header is None:
-        raise PageError(_UNDECODABLE)
-    return header._replace(alpha=alpha)
-
-
-def _jpeg_header(data: bytes) -> _Header:
-    header = None
-    at, marker = 2, 0
-    while marker != 0xDA:  # The first scan. Thumbnails, which end like a picture, lie before it.
-        fill, marker, length = struct.unpack_from(">BBH", data, at)
-        if fill != 0xFF:
-            raise PageError(_UNDECODABLE)
-        if marker == 0xFF:  # Padding.
-            at += 1
-            continue
-        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
-            height, width = struct.unpack_from(">HH", data, at + 5)
-            header = header or _Header(width, height)
-        at += 2 + length
-    if data.find(b"\xff\xd9", at) < 0:
-        raise PageError(_TRUNCATED)
-    if header is None:
-        raise PageError(_UNDECODABLE)
-    return header
-
-
-def _webp_header(data: bytes) -> _Header:
-    size, _form, chunk = struct.unpack_from("<I4s4s", data, 4)
-    if size + 8 > len(data):
-        raise PageError(_TRUNCATED)
-    if chunk == b"VP8X":
-        flags, width, height = struct.unpack_from("<I", data, 20)[0], data[24:27], data[27:30]
-        return _Header(1 + int.from_bytes(width, "little"), 1 + int.from_bytes(height, "little"), bool(flags & 0x10))
-    if chunk == b"VP8L":
-        (bits,) = struct.unpack_from("<I", data, 21)
-        return _Header(1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF), bool(bits >> 28 & 1))
-    width, height = struct.unpack_from("<HH", data, 26)
-    return _Header(width & 0x3FFF, height & 0x3FFF)
-
-
-def _bmp_header(data: bytes) -> _Header:
-    (size,) = struct.unpack_from("<I", data, 14)
-    width, height = struct.unpack_from("<HH" if size == 12 else "<ii", data, 18)
-    return _Header(abs(width), abs(height))
-
-
-class _Tiff:
-    """The directories of a TIFF file, each of them a page, read without decoding it."""
-
-    def __init__(self, data: bytearray) -> None:
-        self.data = data
-        self._order = "<" if data.startswith(b"I") else ">"
-        (version,) = struct.unpack_from(self._order + "H", data, 2)
-        self._big = version == 43
-        self._pointer = self._order + ("Q" if self._big else "I")
-        self._first = 8 if self._big else 4
-
-    def directories(self) -> Iterator[tuple[int, _Tags]]:
-        """Yields offset and tags of each directory in the order of the file's chain."""
-        (at,) = struct.unpack_from(self._pointer, self.data, self._first)
-        seen = set()
-        while at:
-            if at >= len(self.data):
-                raise PageError("the file ends too early (truncated), pages are missing; copy or scan it again")
-            if at in seen:
-                raise PageError("the file is damaged, its pages form a loop; save it again")
-            seen.add(at)
-            tags, following = self._directory(at)
-            yield at, tags
-            at = following
-
-    def select(self, at: int) -> None:
-        """Makes the directory at `at` the first one, which is the one that `cv2.imdecode` reads."""
-        struct.pack_into(self._pointer, self.data, self._first, at)
-
-    def _directory(self, at: int) -> tuple[_Tags, int]:
-        count_format, entry_format, size = ("Q", "HHQ", 20) if self._big else ("H", "HHI", 12)
-        (count,) = struct.unpack_from(self._order + count_format, self.data, at)
-        start = at + struct.calcsize(count_format)
-        tags: _Tags = {}
-        for entry in range(start, start + count * size, size):
-            tag, kind, length = struct.unpack_from(self._order + entry_format, self.data, entry)
-            if tag in _TAGS and kind in _TIFF_TYPES and length:
-                tags.setdefault(tag, self._values(entry, kind, length))
-        (following,) = struct.unpack_from(self._pointer, self.data, start + count * size)
-        return tags, following
-
-    def _values(self, entry: int, kind: int, length: int) -> NDArray[np.unsignedinteger[Any]]:
-        dtype = np.dtype(self._order + _TIFF_TYPES[kind])
-        room, at = (8, entry + 12) if self._big else (4, entry + 8)
-        if length * dtype.itemsize > room:
-            (at,) = struct.unpack_from(self._pointer, self.data, at)
-        if at + length * dtype.itemsize > len(self.data):
-            raise PageError(_TRUNCATED)
-        return np.frombuffer(self.data, dtype, length, at)
-
-
-def _tiff_draws(tiff: _Tiff, settings: Settings) -> Iterator[Draw]:
+def _tiff_draws(tiff: Tiff, settings: Settings) -> Iterator[Draw]:
     for at, tags in tiff.directories():
-        if not _value(tags, _Tag.SUBFILE_TYPE, 0) & 0b101:  # Neither a reduced-size copy nor a mask.
+        if not _value(tags, Tag.SUBFILE_TYPE, 0) & 0b101:  # Neither a reduced-size copy nor a mask.
             yield partial(_draw_tiff, tiff, at, tags, settings)
 
 
-def _value(tags: _Tags, tag: _Tag, default: int) -> int:
+def _value(tags: Tags, tag: Tag, default: int) -> int:
     return int(tags[tag][0]) if tag in tags else default
 
 
-def _draw_tiff(tiff: _Tiff, at: int, tags: _Tags, settings: Settings) -> NDArray[np.uint8]:
-    _check_size(_value(tags, _Tag.WIDTH, 0), _value(tags, _Tag.HEIGHT, 0), settings)
+def _draw_tiff(tiff: Tiff, at: int, tags: Tags, settings: Settings) -> NDArray[np.uint8]:
+    _check_size(_value(tags, Tag.WIDTH, 0), _value(tags, Tag.HEIGHT, 0), settings)
     _check_complete(tags, len(tiff.data))
-    bits, photometric = _value(tags, _Tag.BITS, 1), _value(tags, _Tag.PHOTOMETRIC, 1)
+    bits, photometric = _value(tags, Tag.BITS, 1), _value(tags, Tag.PHOTOMETRIC, 1)
     # More than 8 bits are decoded rightly only in these kinds. For the rest OpenCV has libtiff make 8 bits of them,
     # and so it does where there are no more than 8; then white is 255, and the colours are multiplied with alpha.
-    deep = bits > 8 and photometric in (_WHITE_IS_0, _BLACK_IS_0, _RGB) and _value(tags, _Tag.PLANAR, 1) == 1
+    deep = bits > 8 and photometric in (_WHITE_IS_0, _BLACK_IS_0, _RGB) and _value(tags, Tag.PLANAR, 1) == 1
     tiff.select(at)
     pixels = _eight_bit(_decode(tiff.data, cv2.IMREAD_UNCHANGED if deep or bits <= 8 else cv2.IMREAD_COLOR))
     if deep and photometric == _WHITE_IS_0:
         pixels = cv2.bitwise_not(pixels).astype(np.uint8, copy=False)
-    extra = _value(tags, _Tag.EXTRA_SAMPLES, 1)
+    extra = _value(tags, Tag.EXTRA_SAMPLES, 1)
     if extra == 0 and pixels.ndim == 3:  # A fourth channel that isn't alpha.
         pixels = pixels[:, :, :3]
     return _plain(_on_white(pixels, premultiplied=not deep or extra == 1))
 
 
-def _check_complete(tags: _Tags, size: int) -> None:
+def _check_complete(tags: Tags, size: int) -> None:
     """Refuses a page whose strips or tiles lie beyond the end of the file: libtiff would invent their pixels."""
-    for offsets_tag, counts_tag in ((_Tag.STRIPS, _Tag.STRIP_SIZES), (_Tag.TILES, _Tag.TILE_SIZES)):
+    for offsets_tag, counts_tag in ((Tag.STRIPS, Tag.STRIP_SIZES), (Tag.TILES, Tag.TILE_SIZES)):
         offsets, counts = tags.get(offsets_tag), tags.get(counts_tag)
         if offsets is None or counts is None or len(offsets) != len(counts):
             continue
         starts, lengths = offsets.astype(np.uint64), counts.astype(np.uint64)
         if max(starts.max(), lengths.max(), (starts + lengths).max()) > size:
-            raise PageError(_TRUNCATED)
+            raise PageError(TRUNCATED)
 
 
 def _pdf_draws(stream: BinaryIO, settings: Settings) -> Iterator[Draw]:
@@ -362,7 +215,7 @@ def _pdf_draws(stream: BinaryIO, settings: Settings) -> Iterator[Draw]:
     except pypdfium2.PdfiumError as error:
         if error.err_code == pypdfium2.raw.FPDF_ERR_PASSWORD:
             raise PageError("the PDF is protected by a password; save a copy without it") from error
-        raise PageError(_UNREADABLE_PDF if whole else _TRUNCATED) from error
+        raise PageError(_UNREADABLE_PDF if whole else TRUNCATED) from error
     with closing(document):
         for index in range(len(document)):
             yield partial(_draw_pdf, document, index, settings)
@@ -394,7 +247,7 @@ def _decode(data: bytes | bytearray, flags: int) -> NDArray[Any]:
     with _stderr_caught() as said:
         pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     if pixels is None:
-        raise PageError(_UNDECODABLE)
+        raise PageError(UNDECODABLE)
     if _LOSS.search(said):
         raise PageError(_DAMAGED)
     return pixels

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import multiprocessing
 import os
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import cv2
@@ -8,15 +10,14 @@ import numpy as np
 import pytest
 from writing import ByHeart, all_digits, draw_digit, on_paper, write_page
 
+from digitscan.decode import PLAIN_WEIGHTS
 from digitscan.files import find_pages
 from digitscan.scan import normalize_digit, page_glyphs, scan
-from digitscan.schema import CLASS_COUNT, Layout, Page, PageFailure, PageNumbers, Settings
+from digitscan.schema import Layout, Page, PageFailure, PageNumbers, Settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-
-    from numpy.typing import NDArray
 
     Result = PageNumbers | PageFailure
 
@@ -120,14 +121,14 @@ def test_an_unreadable_file_is_a_failure_with_a_reason(tmp_path: Path, by_heart:
 # --- layouts ---
 
 
-def test_a_picture_of_one_line(tmp_path: Path, by_heart: ByHeart) -> None:
-    """What isn't in a row counts as one line all the same."""
-    pixels = np.vstack([write_page(["314"], margin=20).pixels, write_page(["27"], margin=20).pixels[:, :150]]) if 0 else (
-        write_page(["31415"], margin=20).pixels
-    )
-    assert cv2.imwrite(str(tmp_path / "a.png"), pixels)
-    (page,) = scan([str(tmp_path / "a.png")], by_heart, Settings(jobs=1, layout=Layout.LINE))
-    assert texts(page) == ["31415"]
+@pytest.mark.parametrize(("layout", "lines"), [(Layout.PAGE, ["31", "42"]), (Layout.LINE, ["3142"])])
+def test_in_a_picture_of_one_line_all_is_one_line(
+    layout: Layout, lines: list[str], tmp_path: Path, by_heart: ByHeart
+) -> None:
+    left, right = write_page(["31", ""], margin=20).pixels, write_page(["", "42"], margin=20).pixels
+    assert cv2.imwrite(str(tmp_path / "a.png"), np.hstack([left[:, :-30], right]))
+    (page,) = scan([str(tmp_path / "a.png")], by_heart, Settings(jobs=1, layout=layout))
+    assert texts(page) == lines
 
 
 def test_pictures_of_single_digits(tmp_path: Path, by_heart: ByHeart) -> None:
@@ -205,36 +206,16 @@ def test_pages_come_before_all_are_read(tmp_path: Path, by_heart: ByHeart) -> No
     assert taken < 1000
 
 
-def test_fewer_files_than_workers_are_worth_start_no_pool(
-    scans: Path, by_heart: ByHeart, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def no_pool(*_: object, **__: object) -> None:
-        pytest.fail("a pool was started")
-
-    monkeypatch.setattr("digitscan.scan.ProcessPoolExecutor", no_pool)
-    assert len(list(scan(find_pages([str(scans)]), by_heart, Settings(jobs=4)))) == 7
+def test_a_few_files_start_no_workers(scans: Path, by_heart: ByHeart) -> None:
+    pages = scan(find_pages([str(scans)]), by_heart, Settings(jobs=4))
+    next(pages)
+    assert multiprocessing.active_children() == []
+    assert len(list(pages)) == 6
 
 
 def test_weights_of_the_model_are_used(scans: Path, by_heart: ByHeart) -> None:
-    from digitscan.decode import PLAIN_WEIGHTS
-    from digitscan.schema import PathWeights
-
-    never = PathWeights((1.0, -1e3, *PLAIN_WEIGHTS.digit[2:]), PLAIN_WEIGHTS.mark)
-    (page,) = scan([str(scans / "a.png")], by_heart, HERE, never)
-    assert texts(page) == []
-
-
-def test_a_page_of_wrong_cuts_has_no_numbers(scans: Path) -> None:
-    def blind(glyphs: NDArray[np.uint8], /) -> NDArray[np.float32]:
-        probabilities = np.zeros((len(glyphs), CLASS_COUNT), np.float32)
-        probabilities[:, 10] = 1
-        return probabilities
-
-    from digitscan.decode import PLAIN_WEIGHTS
-    from digitscan.schema import PathWeights
-
-    marks = PathWeights(PLAIN_WEIGHTS.digit, (1.0, *[0.0] * (len(PLAIN_WEIGHTS.mark) - 1)))
-    (page,) = scan([str(scans / "a.png")], blind, HERE, marks)
+    nothing_is_a_digit = replace(PLAIN_WEIGHTS, digit=(1.0, -1e3, *PLAIN_WEIGHTS.digit[2:]))
+    (page,) = scan([str(scans / "a.png")], by_heart, HERE, nothing_is_a_digit)
     assert texts(page) == []
 
 

@@ -1,0 +1,418 @@
+"""`digitscan classify` as a user meets it: options, streams and exit codes. Other commands have tests of their own."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import cv2
+import numpy as np
+import pytest
+from writing import ByHeart
+
+from digitscan import __version__, cli
+from digitscan.classifier import Classifier
+from digitscan.schema import COLUMNS, Per
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    Run = Callable[..., "Done"]
+
+POSIX = pytest.mark.skipif(os.name != "posix", reason="signals and pipes")
+
+# `python -m digitscan` with a classifier that needs no model.
+PROGRAM = f"""
+import sys
+sys.path.insert(0, {str(Path(__file__).parent)!r})
+from writing import ByHeart
+from digitscan import cli
+from digitscan.classifier import Classifier
+Classifier.load = classmethod(lambda cls, name=None, threads=1: ByHeart())
+cli.main()
+"""
+
+
+class Done(NamedTuple):
+    code: int
+    out: str
+    err: str
+
+    @property
+    def rows(self) -> list[dict[str, str]]:
+        return list(csv.DictReader(io.StringIO(self.out)))
+
+
+@pytest.fixture
+def bare_run(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Run:
+    """Runs `digitscan ARGUMENTS...` in this process."""
+
+    def run(*arguments: str | Path) -> Done:
+        monkeypatch.setattr(sys, "argv", ["digitscan", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        return Done(int(ended.value.code or 0), *capfd.readouterr())
+
+    return run
+
+
+@pytest.fixture
+def run(bare_run: Run, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """The same without a model: digits are known by heart."""
+    return_by_heart(monkeypatch, ByHeart())
+    return bare_run
+
+
+def return_by_heart(monkeypatch: pytest.MonkeyPatch, classifier: ByHeart) -> None:
+    monkeypatch.setattr(Classifier, "load", classmethod(lambda _, __=None, threads=1: classifier))  # noqa: ARG005
+
+
+def start(*arguments: str | Path, session: bool = False) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-c", PROGRAM, *map(str, arguments)]
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0, start_new_session=session
+    )
+
+
+@pytest.fixture(scope="session")
+def long_report(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder whose report is longer than a pipe holds: nine files, one with 300 pages, and long names."""
+    folder = tmp_path_factory.mktemp("long") / ("x" * 200) / ("y" * 200)
+    folder.mkdir(parents=True)
+    blank = np.full((24, 24), 255, np.uint8)
+    assert cv2.imwritemulti(str(folder / "0.tiff"), [blank] * 300)
+    for number in range(1, 9):
+        assert cv2.imwrite(str(folder / f"{number}.png"), blank)
+    return folder
+
+
+class Stopping(ByHeart):
+    """As if the user pressed Ctrl-C while the second batch is classified."""
+
+    def __call__(self, glyphs: NDArray[np.uint8], /) -> NDArray[np.float32]:
+        if self.batches:
+            signal.raise_signal(signal.SIGINT)
+        return super().__call__(glyphs)
+
+
+# --- what is printed ---
+
+
+def test_rows_on_stdout_and_the_rest_on_stderr(run: Run, good_scans: Path) -> None:
+    done = run("classify", good_scans)
+    assert done.code == 0
+    assert tuple(done.rows[0]) == COLUMNS[Per.NUMBER]
+    assert [(row["file"], row["line"], row["number"], row["text"]) for row in done.rows] == [
+        (f"{good_scans}/a.png", line, number, text)
+        for line, number, text in (("1", "1", "31415"), ("1", "2", "007"), ("2", "1", "92653"))
+    ]
+    assert "pages=1 numbers=3 digits=13" in done.err
+    assert "Traceback" not in done.err
+
+
+def test_stdout_is_data_only(run: Run, scans: Path) -> None:
+    width = len(COLUMNS[Per.NUMBER])
+    done = run("classify", scans)
+    assert {len(row) for row in csv.reader(io.StringIO(done.out))} == {width}
+    assert {row["status"] for row in done.rows} <= {"ok", "review", "empty", "error"}
+
+
+def test_every_page_has_a_row(run: Run, scans: Path) -> None:
+    pages = {(Path(row["file"]).name, row["page"]) for row in run("classify", scans).rows}
+    assert pages == {*[(name, "1") for name in ("a.png", "b.jpg", "d.png", "e.jpg")], *[("c.tiff", n) for n in "123"]}
+
+
+@pytest.mark.parametrize("option", ["--quiet", "-q"])
+def test_quiet_says_nothing(run: Run, good_scans: Path, option: str) -> None:
+    done = run("classify", good_scans, option)
+    assert done.code == 0
+    assert done.err == ""
+    assert len(done.rows) == 3
+
+
+def test_quiet_still_says_what_is_wrong(run: Run, tmp_path: Path) -> None:
+    done = run("classify", tmp_path, "--quiet")
+    assert (done.code, done.out) == (3, "")
+    assert done.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("output", [[], ["-o", "-"], ["--output", "-"]])
+def test_a_dash_is_stdout(run: Run, good_scans: Path, output: list[str]) -> None:
+    done = run("classify", good_scans, *output)
+    assert len(done.rows) == 3
+    assert "report:" not in done.err
+    assert not Path("-").exists()
+
+
+def test_the_summary_says_where_the_report_is(run: Run, good_scans: Path, tmp_path: Path) -> None:
+    report = tmp_path / "a report.csv"
+    done = run("classify", good_scans, "-o", report)
+    assert done.out == ""
+    assert f"report: {report}\n" in done.err
+
+
+def test_no_escape_codes_where_nobody_watches(run: Run, scans: Path) -> None:
+    done = run("classify", scans)
+    assert "\x1b" not in done.out + done.err
+
+
+# --- the report as a file ---
+
+
+def test_a_file_has_what_stdout_has(run: Run, scans: Path, tmp_path: Path) -> None:
+    printed = run("classify", scans)
+    written = run("classify", scans, "-o", tmp_path / "r.csv")
+    assert (tmp_path / "r.csv").read_text("utf-8") == printed.out
+    assert (printed.code, written.code) == (6, 6)
+
+
+def test_excel_wants_a_byte_order_mark(run: Run, good_scans: Path, tmp_path: Path) -> None:
+    run("classify", good_scans, "-o", tmp_path / "plain.csv")
+    run("classify", good_scans, "--excel", "-o", tmp_path / "excel.csv")
+    plain, excel = (tmp_path / "plain.csv").read_bytes(), (tmp_path / "excel.csv").read_bytes()
+    assert not plain.startswith(b"\xef\xbb\xbf")
+    assert excel == b"\xef\xbb\xbf" + plain
+
+
+def test_excel_on_stdout(good_scans: Path) -> None:
+    with start("classify", good_scans, "--excel") as process:
+        out, _ = process.communicate()
+    assert out.startswith(b"\xef\xbb\xbffile,page,")
+
+
+def test_the_old_report_stays_when_nothing_is_found(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "r.csv").write_text("old")
+    assert run("classify", tmp_path / "empty", "-o", tmp_path / "r.csv").code == 3
+    assert (tmp_path / "r.csv").read_text() == "old"
+
+
+# --- rows of other kinds, layouts ---
+
+
+@pytest.mark.parametrize("per", Per)
+def test_per(run: Run, good_scans: Path, per: Per) -> None:
+    done = run("classify", good_scans, "--per", per)
+    assert tuple(done.rows[0]) == COLUMNS[per]
+    assert len(done.rows) == {Per.NUMBER: 3, Per.DIGIT: 13, Per.PAGE: 1}[per]
+
+
+def test_per_page_joins_lines(run: Run, good_scans: Path) -> None:
+    (row,) = run("classify", good_scans, "--per", "page").rows
+    assert row["lines"] == "31415 007|92653"
+
+
+def test_per_digit_counts_positions(run: Run, good_scans: Path) -> None:
+    rows = run("classify", good_scans, "--per", "digit").rows
+    assert [(row["number"], row["position"], row["text"]) for row in rows[4:8]] == [
+        *(("1", "5", "5"), ("2", "1", "0"), ("2", "2", "0"), ("2", "3", "7"))
+    ]
+
+
+def test_layout_digit_gives_one_digit_a_file(run: Run) -> None:
+    folder = Path(__file__).parents[1] / "sample_images" / "single" / "3"
+    done = run("classify", folder, "--layout", "digit", "--jobs", "1")
+    assert [row["text"] for row in done.rows] == ["3"] * 10
+
+
+def test_layout_line_has_one_line(run: Run, good_scans: Path) -> None:
+    assert {row["line"] for row in run("classify", good_scans, "--layout", "line").rows} <= {"1", ""}
+
+
+def test_min_confidence_decides_about_review(run: Run, good_scans: Path) -> None:
+    assert {row["status"] for row in run("classify", good_scans, "--min-confidence", "0").rows} == {"ok"}
+    assert {row["status"] for row in run("classify", good_scans, "--min-confidence", "1").rows} == {"review"}
+
+
+def test_max_pixels_refuses_large_pages(run: Run, good_scans: Path) -> None:
+    done = run("classify", good_scans, "--max-pixels", "100")
+    assert done.code == 6
+    assert [row["status"] for row in done.rows] == ["error"]
+    assert "pixels" in done.rows[0]["message"]
+
+
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_jobs_make_no_difference(run: Run, scans: Path, jobs: str) -> None:
+    assert run("classify", scans, "--jobs", jobs).out == run("classify", scans).out
+
+
+# --- exit codes ---
+
+
+def test_0_all_pages_read(run: Run, good_scans: Path) -> None:
+    assert run("classify", good_scans).code == 0
+
+
+def test_0_a_blank_page_is_no_failure(run: Run, scans: Path) -> None:
+    done = run("classify", scans / "d.png")
+    assert done.code == 0
+    assert [row["status"] for row in done.rows] == ["empty"]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["classify"],
+        ["classify", "--layout", "word", "."],
+        ["classify", "--min-confidence", "2", "."],
+        ["classify", "--dpi", "ten", "."],
+        ["classify", "--nonsense", "."],
+        ["nonsense"],
+    ],
+)
+def test_2_wrong_usage(run: Run, arguments: list[str]) -> None:
+    done = run(*arguments)
+    assert (done.code, done.out) == (2, "")
+    assert "Usage" in done.err
+
+
+@pytest.mark.parametrize("name", ["", "absent", "absent/*.png"])
+def test_3_no_input(run: Run, tmp_path: Path, name: str) -> None:
+    done = run("classify", tmp_path / name)
+    assert (done.code, done.out) == (3, "")
+    assert done.err.startswith("digitscan: ")
+    assert done.err.count("\n") == 1
+
+
+def test_4_no_model(bare_run: Run, good_scans: Path, tmp_path: Path) -> None:
+    done = bare_run("classify", good_scans, "--model", tmp_path / "absent")
+    assert (done.code, done.out) == (4, "")
+    assert done.err.startswith("digitscan: ")
+    assert done.err.count("\n") == 1
+
+
+def test_4_no_digitscan_model(bare_run: Run, good_scans: Path, tmp_path: Path) -> None:
+    (tmp_path / "m.tflite").write_bytes(b"something")
+    (tmp_path / "m.json").write_text("{}")
+    done = bare_run("classify", good_scans, "--model", tmp_path / "m")
+    assert (done.code, done.out) == (4, "")
+    assert done.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("output", ["absent/r.csv", "."])
+def test_5_output(run: Run, good_scans: Path, tmp_path: Path, output: str) -> None:
+    done = run("classify", good_scans, "-o", tmp_path / output)
+    assert (done.code, done.out) == (5, "")
+    assert "can't be written" in done.err
+    assert "Traceback" not in done.err
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
+def test_5_a_full_disk(run: Run, good_scans: Path) -> None:
+    done = run("classify", good_scans, "-o", "/dev/full", "--quiet")
+    assert done.code == 5
+    assert done.err.count("\n") == 1
+
+
+def test_6_some_pages_failed(run: Run, scans: Path) -> None:
+    done = run("classify", scans)
+    assert done.code == 6
+    (failed,) = [row for row in done.rows if row["status"] == "error"]
+    assert Path(failed["file"]).name == "e.jpg"
+    assert failed["message"]
+    assert "errors=1" in done.err
+
+
+def test_130_interrupted_keeps_what_was_finished(
+    bare_run: Run, long_report: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    return_by_heart(monkeypatch, Stopping())
+    (tmp_path / "r.csv").write_text("old")
+    done = bare_run("classify", long_report, "--jobs", "1", "-o", tmp_path / "r.csv")
+    assert done.code == 130
+    assert "r.csv.partial" in done.err
+    assert "Traceback" not in done.err
+    assert (tmp_path / "r.csv").read_text() == "old"
+    with (tmp_path / "r.csv.partial").open(newline="") as partial:
+        pages = [int(row["page"]) for row in csv.DictReader(partial)]
+    assert pages == list(range(1, len(pages) + 1))
+    assert 1 <= len(pages) < 300
+
+
+def test_130_interrupted_before_anything_is_read(
+    bare_run: Run, good_scans: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Classifier, "load", interrupted)
+    done = bare_run("classify", good_scans)
+    assert (done.code, done.out) == (130, "")
+    assert "Traceback" not in done.err
+
+
+@POSIX
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_130_ctrl_c_at_the_terminal(long_report: Path, jobs: str) -> None:
+    """The signal reaches the whole process group, workers and all, while the report waits for its reader."""
+    with start("classify", long_report, "--jobs", jobs, session=True) as process:
+        assert process.stdout is not None
+        head = process.stdout.readline()
+        os.killpg(process.pid, signal.SIGINT)
+        rest, err = process.communicate()
+    assert process.returncode == 130
+    assert head.startswith(b"file,page")
+    assert rest
+    assert err.startswith(b"digitscan: stopped")
+    assert err.count(b"\n") == 1
+
+
+@POSIX
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_a_reader_that_leaves_ends_it_quietly(long_report: Path, jobs: str) -> None:
+    """As `| head -1` does."""
+    with start("classify", long_report, "--jobs", jobs, "--quiet") as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert process.stdout.readline().startswith(b"file,page")
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 0
+
+
+@POSIX
+def test_head_in_a_shell(good_scans: Path) -> None:
+    command = f'"$0" -c "$1" classify "$2" --quiet | head -1; exit "${{PIPESTATUS[0]}}"'
+    arguments = ["bash", "-c", command, sys.executable, PROGRAM, str(good_scans)]
+    done = subprocess.run(arguments, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == ",".join(COLUMNS[Per.NUMBER]) + "\n"
+
+
+# --- help and version ---
+
+
+def test_version(bare_run: Run) -> None:
+    done = bare_run("--version")
+    assert (done.code, done.out) == (0, f"digitscan {__version__}\n")
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["-h"], ["classify", "--help"], ["train", "-h"], ["evaluate", "-h"]])
+def test_help(bare_run: Run, arguments: list[str]) -> None:
+    done = bare_run(*arguments)
+    assert done.code == 0
+    assert "Usage" in done.out
+    assert done.err == ""
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["classify", "--help"]])
+def test_help_loads_nothing_heavy(arguments: list[str]) -> None:
+    command = [sys.executable, "-X", "importtime", "-m", "digitscan", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    loaded = {line.rsplit("|", 1)[1].strip() for line in done.stderr.splitlines() if line.startswith("import time:")}
+    assert "digitscan.cli" in loaded
+    assert loaded & {"numpy", "cv2", "pandas", "tensorflow", "keras", "ai_edge_litert", "pypdfium2"} == set()
+
+
+def test_no_arguments_show_the_help(bare_run: Run) -> None:
+    done = bare_run()
+    assert "classify" in done.out + done.err
+    assert done.code in {0, 2}

@@ -43,10 +43,10 @@ def line(text: str, sure: float = 0.99) -> tuple[Lattice, Beliefs]:
         for stop in (start + 1, start + 2)
         if stop <= len(xs) and xs[stop - 1] - xs[start] <= WIDTH + GAP
     ]
-    boxes = [
-        (xs[start], 22, WIDTH, 5) if signs[start:stop] == MARK else (xs[start], 10, xs[stop - 1] + WIDTH - xs[start], HEIGHT)
-        for start, stop in edges
-    ]
+    boxes = []
+    for start, stop in edges:
+        top, height = (22, 5) if signs[start:stop] == MARK else (10, HEIGHT)
+        boxes.append((xs[start], top, xs[stop - 1] + WIDTH - xs[start], height))
     beliefs = np.full((len(edges), CLASS_COUNT), (1 - sure) / (CLASS_COUNT - 1), np.float32)
     for index, (start, stop) in enumerate(edges):
         label = WRONG_CUT if stop > start + 1 else NOT_A_DIGIT if signs[start] == MARK else int(signs[start])

@@ -6,7 +6,6 @@ import cv2
 import numpy as np
 import pytest
 from hypothesis import example, given, settings
-from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from writing import PAPER, PEN, all_digits, noisy, on_paper, write_page
 

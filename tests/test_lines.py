@@ -58,9 +58,7 @@ def test_rows_are_lines_from_top_to_bottom(page: tuple[Boxes, NDArray[np.intp]])
 
 
 @given(pages(), st.randoms(use_true_random=False))
-def test_the_order_of_components_makes_no_difference(
-    page: tuple[Boxes, NDArray[np.intp]], random: Random
-) -> None:
+def test_the_order_of_components_makes_no_difference(page: tuple[Boxes, NDArray[np.intp]], random: Random) -> None:
     boxes, _ = page
     order = list(range(len(boxes)))
     random.shuffle(order)
@@ -127,12 +125,12 @@ def test_close_rows_in_columns_that_interlock_stay_apart() -> None:
 @pytest.mark.parametrize("slope", [-0.12, -0.05, 0.05, 0.12])
 def test_a_line_may_slope(slope: float) -> None:
     rows = [[(x, round(300 + 60 * n + slope * x), 20, 30) for x in range(0, 1000, 28)] for n in range(3)]
-    assert found(np.array(sum(rows, []), np.int32)) == [set(boxes) for boxes in rows]
+    assert found(np.array([box for row in rows for box in row], np.int32)) == [set(boxes) for boxes in rows]
 
 
 def test_a_line_may_bend() -> None:
     rows = [[(x, round(100 + 70 * n + 40 * np.sin(x / 250)), 20, 30) for x in range(0, 1000, 28)] for n in range(3)]
-    assert found(np.array(sum(rows, []), np.int32)) == [set(boxes) for boxes in rows]
+    assert found(np.array([box for row in rows for box in row], np.int32)) == [set(boxes) for boxes in rows]
 
 
 def test_points_and_dashes_join_the_line_that_they_stand_on() -> None:

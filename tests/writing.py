@@ -107,7 +107,7 @@ class ByHeart:
 
 
 def _unit(glyphs: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """Pictures as vectors of length 1 whose products say how alike they are; blurred, so that a pixel's shift is little."""
+    """Pictures as vectors of length 1 whose products say how alike they are; blurred, since a pixel may be off."""
     blurred = [cv2.GaussianBlur(glyph.astype(np.float64), (0, 0), 1.5).ravel() for glyph in glyphs]
     flat = np.array(blurred).reshape(-1, 28 * 28)
     flat -= flat.mean(axis=1, keepdims=True)

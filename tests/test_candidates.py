@@ -1,0 +1,186 @@
+from __future__ import annotations
+
+import string
+from functools import cache
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+import pytest
+from writing import all_digits, draw_digit, on_paper
+
+from digitscan.candidates import UNCERTAIN, label_sample, make_candidates, make_lattices
+from digitscan.canvas import Glyph, Sample
+from digitscan.hands import Bitmaps
+from digitscan.schema import NOT_A_DIGIT, WRONG_CUT, Box
+from digitscan.strokes import StrokeSet
+from digitscan.synth import Synthesizer
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Marks = list[tuple[str, NDArray[np.uint8]]]
+    """Characters, each with its ink."""
+
+HEIGHT, MARGIN = 32, 16
+
+
+def sample(marks: Marks, gap: int = 10, extra: NDArray[np.uint8] | None = None) -> Sample:
+    """A strip with these characters on one line; `extra` is ink of nobody, (64, w), put at the right."""
+    width = 2 * MARGIN + sum(ink.shape[1] + gap for _, ink in marks)
+    cover = np.zeros((HEIGHT + 2 * MARGIN, width), np.uint8)
+    glyphs, x = [], MARGIN
+    for label, ink in marks:
+        y = MARGIN + HEIGHT - ink.shape[0]
+        window = cover[y : y + ink.shape[0], x : x + ink.shape[1]]
+        np.maximum(window, ink, out=window)
+        glyphs.append(Glyph(label, Box(x, y, ink.shape[1], ink.shape[0]), ink, 0))
+        x += ink.shape[1] + gap
+    if extra is not None:
+        cover = np.hstack([cover, extra])
+    return Sample(on_paper(cover), tuple(glyphs), ("".join(label for label, _ in marks if label.isdecimal()),))
+
+
+def written(text: str) -> Marks:
+    return [(char, draw_digit(char, HEIGHT, hand)) for hand, char in enumerate(text)]
+
+
+def letter(char: str) -> tuple[str, NDArray[np.uint8]]:
+    ink = np.zeros((HEIGHT, HEIGHT), np.uint8)
+    cv2.putText(ink, char, (2, HEIGHT - 3), cv2.FONT_HERSHEY_SIMPLEX, 1.1, 255, 3, cv2.LINE_AA)
+    x, y, width, height = cv2.boundingRect(ink)
+    return char, ink[y : y + height, x : x + width]
+
+
+def labelled(found: Sample) -> dict[tuple[int, int], int]:
+    """The class of each edge; there is one line."""
+    ((lattice, glyphs, labels),) = label_sample(found)
+    assert glyphs.shape == (len(lattice.edges), 28, 28)
+    assert labels.shape == (len(lattice.edges),)
+    return dict(zip(map(tuple, lattice.edges.tolist()), labels.tolist(), strict=True))
+
+
+@cache
+def synthesizer(seed: int = 1) -> Synthesizer:
+    """Three writers who draw every character as a zigzag of their own, and the digits of MNIST."""
+    labels = [*string.ascii_letters, *string.digits, *".,-/+=$()*%#:'!?"] * 3
+    count, rng = len(labels), np.random.default_rng(0)
+    points = [np.concatenate([[(0, 1000), (700, 0)], rng.integers(0, 1000, (4, 2))]) for _ in labels]
+    strokes = StrokeSet(
+        points=np.concatenate(points).astype(np.int16),
+        stroke_offsets=np.arange(0, 6 * count + 1, 6, dtype=np.int32),
+        sample_offsets=np.arange(count + 1, dtype=np.int32),
+        chosen=np.arange(count),
+        labels=np.array(labels),
+        writers=np.repeat(np.arange(3), count // 3).astype(np.int32),
+        writer_names=np.array(["a/1", "a/2", "b/1"]),
+    )
+    bitmaps = Bitmaps(np.stack(all_digits()), np.repeat(np.arange(10, dtype=np.uint8), 10))
+    return Synthesizer(strokes, [bitmaps], seed)
+
+
+@pytest.mark.parametrize("text", ["3", "31", "5678", "0246813579"])
+def test_separate_digits_have_their_class(text: str) -> None:
+    classes = labelled(sample(written(text)))
+    labels = list(classes.values())
+    for char in set(text):
+        assert labels.count(int(char)) >= text.count(char)
+    assert {label for label in labels if label < 10} == {int(char) for char in text}
+
+
+def test_two_digits_together_are_a_wrong_cut() -> None:
+    classes = labelled(sample(written("17"), gap=4))
+    last = max(stop for _, stop in classes)
+    assert classes[0, last] == WRONG_CUT
+
+
+def test_half_a_digit_is_a_wrong_cut() -> None:
+    """A zero that is broken in the middle, by no fault of the cuts."""
+    zero = draw_digit("0", HEIGHT)
+    middle = zero.shape[1] // 2
+    broken = zero.copy()
+    broken[:, middle - 2 : middle + 2] = 0
+    classes = labelled(sample([("0", broken)]))
+    last = max(stop for _, stop in classes)
+    assert classes[0, last] == 0
+    assert {classes[edge] for edge in classes if edge != (0, last)} <= {WRONG_CUT, UNCERTAIN}
+    assert WRONG_CUT in classes.values()
+
+
+def test_letters_points_and_dashes_are_no_digits() -> None:
+    point, dash = np.full((6, 6), 255, np.uint8), np.full((5, 16), 255, np.uint8)
+    for mark in ((".", point), ("-", dash), letter("K"), letter("A")):
+        classes = labelled(sample([mark, *written("4")], gap=16))
+        assert classes[0, 1] == NOT_A_DIGIT
+        assert 4 in classes.values()
+
+
+@pytest.mark.parametrize("char", ["O", "l", "S", "Z"])
+def test_letters_that_look_like_digits_are_no_lessons(char: str) -> None:
+    classes = labelled(sample([letter(char)]))
+    assert set(classes.values()) <= {UNCERTAIN, WRONG_CUT}
+    assert classes[0, max(stop for _, stop in classes)] == UNCERTAIN
+
+
+def test_ink_of_nobody_is_no_digit() -> None:
+    blot = np.zeros((HEIGHT + 2 * MARGIN, 60), np.uint8)
+    cv2.ellipse(blot, (30, 30), (12, 15), 30, 0, 360, 255, -1)
+    classes = labelled(sample(written("8"), gap=20, extra=blot))
+    last = max(stop for _, stop in classes)
+    assert classes[last - 1, last] == NOT_A_DIGIT
+    assert 8 in classes.values()
+
+
+def test_an_empty_strip_has_no_candidates() -> None:
+    blank = Sample(np.full((60, 200), 235, np.uint8), (), ("",))
+    assert label_sample(blank) == []
+
+
+@pytest.mark.parametrize("index", range(12))
+def test_synthetic_lines_have_labels_of_known_classes(index: int) -> None:
+    for lattice, glyphs, labels in label_sample(synthesizer().line(index)):
+        assert len(lattice.edges) == len(glyphs) == len(labels)
+        assert set(labels.tolist()) <= {*range(12), UNCERTAIN}
+        assert glyphs.any(axis=(1, 2)).all()
+
+
+def test_lattices_are_those_of_lines_that_are_mostly_digits() -> None:
+    together = make_lattices(synthesizer(), 0, 12)
+    parts = [part for index in range(12) for part in label_sample(synthesizer().line(index))]
+    chosen = [part for part in parts if (part[2] < NOT_A_DIGIT).sum() > (part[2] == NOT_A_DIGIT).sum()]
+    assert 0 < len(chosen) < len(parts)
+    assert len(together.lattices) == len(chosen)
+    np.testing.assert_array_equal(together.labels, np.concatenate([labels for _, _, labels in chosen]))
+    np.testing.assert_array_equal(together.glyphs, np.concatenate([glyphs for _, glyphs, _ in chosen]))
+
+
+@pytest.mark.xfail(strict=True, raises=ValueError, reason="without a line of digits there is nothing to unpack")
+def test_lattices_of_words_alone_are_none() -> None:
+    words = next(index for index in range(20) if not is_mostly_digits(index))
+    assert len(make_lattices(synthesizer(), words, 1).lattices) == 0
+
+
+def is_mostly_digits(index: int) -> bool:
+    labels = np.concatenate([labels for _, _, labels in label_sample(synthesizer().line(index))])
+    return bool((labels < NOT_A_DIGIT).sum() > (labels == NOT_A_DIGIT).sum())
+
+
+def test_candidates_are_digits_and_some_of_all_else() -> None:
+    lines = 12
+    told: list[tuple[int, int]] = []
+    glyphs, labels = make_candidates(synthesizer(), lines, lambda *counts: told.append(counts))
+    parts = [part for index in range(lines) for part in label_sample(synthesizer().line(index))]
+    known = np.concatenate([part[2] for part in parts])
+    assert told[-1] == (lines, lines)
+    assert (glyphs.shape, glyphs.dtype) == ((len(labels), 28, 28), np.uint8)
+    assert [(labels == digit).sum() for digit in range(10)] == [(known == digit).sum() for digit in range(10)]
+    assert set(labels.tolist()) <= set(range(12))
+    for other in (NOT_A_DIGIT, WRONG_CUT):
+        assert 0 < (labels == other).sum() <= (known == other).sum()
+    assert {glyph.tobytes() for glyph in glyphs} <= {glyph.tobytes() for part in parts for glyph in part[1]}
+
+
+def test_candidates_are_the_same_every_time() -> None:
+    first, second = (make_candidates(synthesizer(), 4, lambda *_: None) for _ in range(2))
+    np.testing.assert_array_equal(first[0], second[0])
+    np.testing.assert_array_equal(first[1], second[1])

@@ -132,11 +132,12 @@ def make_candidates(synthesizer: Synthesizer, lines: int, progress: Callable[[in
 def make_lattices(synthesizer: Synthesizer, first: int, lines: int) -> Labelled:
     """All candidates of synthetic lines number `first` and on, as the lattices that they stand in.
 
-    Lines with more marks than digits, such as words, are left out: from these one would learn to skip digits.
+    Lines with more marks than digits, such as words, are left out where there are others: from these one would learn to
+    skip digits.
     """
     found = [part for index in range(first, first + lines) for part in label_sample(synthesizer.line(index))]
     numbers = [part for part in found if np.sum(part[2] < NOT_A_DIGIT) > np.sum(part[2] == NOT_A_DIGIT)]
-    lattices, glyphs, labels = zip(*numbers, strict=True)
+    lattices, glyphs, labels = zip(*(numbers or found), strict=True)
     return Labelled(lattices, np.concatenate(glyphs), np.concatenate(labels))
 
 

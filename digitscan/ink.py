@@ -31,8 +31,14 @@ _SIDE_LENGTH = 6.0
 _RULE_THICKNESS = 1.8
 """In stroke widths: where ink on a rule is thicker than this, a pen stroke crosses it."""
 
+_CLEAN_BORDER = 0.75
+"""Share of its border that is pure black: a digit may touch it."""
+
 _STRONG_CONTRAST = 40
 """Of 255: what stands out from the paper that much is no noise, however restless the paper."""
+
+_LIGHT_SKEWNESS = 0.2
+"""Least skewness of the greys on a page that is light on dark; on blank paper it is nearly 0."""
 
 _CLEAN_SIDE = 64
 """A picture of one digit no larger than this may come without paper, as cut out by another program."""
@@ -84,8 +90,8 @@ def find_single_ink(pixels: NDArray[np.uint8]) -> Ink:
 
     A picture that is bright on pure black already, as those of MNIST are, is taken as it is.
     """
-    border_is_black = not (pixels[[0, -1]].any() or pixels[:, [0, -1]].any())
-    if pixels.ndim == 2 and max(pixels.shape) <= _CLEAN_SIDE and border_is_black:
+    border = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
+    if pixels.ndim == 2 and max(pixels.shape) <= _CLEAN_SIDE and np.mean(border == 0) > _CLEAN_BORDER:
         return Ink(pixels > 127, pixels, STROKE, np.eye(2, 3))
     return find_ink(pixels, deskew=False)
 
@@ -113,10 +119,11 @@ def to_grey(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def _is_light_on_dark(grey: NDArray[np.uint8]) -> bool:
-    """Ink is the minority: whether the rare pixels, compared with what is around them, are the bright ones."""
+    """Ink is the minority: whether the rare pixels, compared with what is around them, are clearly the bright ones."""
     side = max(15, min(grey.shape) // 8) | 1
-    detail = grey.astype(np.float32) - cv2.blur(grey, (side, side))
-    return float(np.dot((detail * detail).ravel(), detail.ravel())) > 0
+    detail = (grey.astype(np.float32) - cv2.blur(grey, (side, side))).ravel()
+    square = detail * detail
+    return bool(np.dot(square, detail) > _LIGHT_SKEWNESS * len(detail) * square.mean() ** 1.5)
 
 
 def _resize(grey: NDArray[np.uint8], scale: float) -> NDArray[np.uint8]:

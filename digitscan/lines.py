@@ -47,7 +47,7 @@ def _link(boxes: NDArray[np.int32], height: float) -> list[NDArray[np.intp]]:
     """Join every component with its next neighbour on the right that stands at the same height."""
     left, top = boxes[:, 0], boxes[:, 1]
     right, bottom = left + boxes[:, 2], top + boxes[:, 3]
-    order = np.argsort(left, kind="stable")
+    order = np.lexsort((top, left))
     group = np.arange(len(boxes))
     for place, index in enumerate(order):
         later = order[place + 1 :]

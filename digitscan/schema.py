@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
+from digitscan.errors import UsageError
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -96,6 +98,17 @@ class Settings:
     """Resolution in which PDF pages are drawn."""
     max_pixels: int = 200_000_000
     """A page with more pixels is refused before it is decoded."""
+
+    def __post_init__(self) -> None:
+        """Take `layout` and `per` as text too. Raises UsageError for values that can't be."""
+        try:
+            object.__setattr__(self, "layout", Layout(self.layout))
+            object.__setattr__(self, "per", Per(self.per))
+            possible = 0 <= self.min_confidence <= 1 and self.jobs >= 0 and self.dpi > 0 and self.max_pixels > 0
+        except (ValueError, TypeError) as error:
+            raise UsageError(f"settings: {error}") from error
+        if not possible:
+            raise UsageError("settings: min_confidence is 0 to 1, jobs at least 0, dpi and max_pixels above 0")
 
 
 @dataclass(frozen=True, slots=True, order=True)

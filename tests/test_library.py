@@ -55,7 +55,7 @@ def test_settings_are_those_of_the_command_line(good_scans: Path, per: str) -> N
     "layout",
     [
         Layout.DIGIT,
-        pytest.param("digit", marks=pytest.mark.xfail(strict=True, reason="a layout as plain text is taken for page")),
+        "digit",
     ],
 )
 def test_a_layout_may_be_text(good_scans: Path, layout: Layout) -> None:
@@ -64,7 +64,6 @@ def test_a_layout_may_be_text(good_scans: Path, layout: Layout) -> None:
 
 
 @with_model
-@pytest.mark.xfail(strict=True, reason="only names of settings are checked, not their values")
 @pytest.mark.parametrize("setting", [{"layout": "word"}, {"per": "line"}, {"jobs": -1}, {"min_confidence": "high"}])
 def test_wrong_values_are_refused(good_scans: Path, setting: dict[str, object]) -> None:
     with pytest.raises(errors.UsageError):

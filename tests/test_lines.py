@@ -72,7 +72,6 @@ def test_nor_does_it_where_there_are_no_lines(boxes: Boxes, random: Random) -> N
     assert found(boxes[order]) == found(boxes)
 
 
-@pytest.mark.xfail(strict=True, reason="of components that begin in the same column, the first one given is linked")
 def test_nor_does_it_where_components_begin_in_the_same_column() -> None:
     boxes = np.array([(34, 171, 1, 15), (34, 181, 1, 15), (34, 127, 1, 60)], np.int32)
     lines = [found(boxes[list(order)]) for order in permutations(range(3))]

@@ -19,7 +19,7 @@ from digitscan.image import read_pages
 from digitscan.ink import find_ink, find_single_ink
 from digitscan.normalize import normalize, normalize_all
 from digitscan.pool import workers
-from digitscan.schema import Ink, Layout, Page, PageFailure, PageGlyphs, PageNumbers, PathWeights, Settings
+from digitscan.schema import CLASS_COUNT, Ink, Layout, Page, PageFailure, PageGlyphs, PageNumbers, PathWeights, Settings
 from digitscan.segment import segment
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _PAGES_A_TASK = 16
-"""A worker returns after this many pages of a file, so that a PDF with thousands of pages is shared out."""
+"""A worker returns after this many pages of a file, so that a PDF with thousands of pages doesn't fill the memory."""
 
 _TASKS_A_WORKER = 4
 """Tasks under way for each worker: enough that none waits, few enough that memory stays flat."""
@@ -155,16 +155,15 @@ def _batches(pages: Iterator[PageGlyphs | PageFailure]) -> Iterator[list[PageGly
 def _classify(
     batch: list[PageGlyphs | PageFailure], predict: Predictor, weights: PathWeights
 ) -> Iterator[PageNumbers | PageFailure]:
-    read = [page for page in batch if isinstance(page, PageGlyphs)]
-    probabilities = predict(np.concatenate([page.glyphs for page in read])) if read else None
+    glyphs = [page.glyphs for page in batch if isinstance(page, PageGlyphs)]
+    probabilities = predict(np.concatenate(glyphs)) if glyphs else np.empty((0, CLASS_COUNT), np.float32)
     end = 0
     for page in batch:
         if isinstance(page, PageFailure):
             yield page
-            continue
-        assert probabilities is not None
-        start, end = end, end + len(page.glyphs)
-        yield _numbers(page, probabilities[start:end], weights)
+        else:
+            start, end = end, end + len(page.glyphs)
+            yield _numbers(page, probabilities[start:end], weights)
 
 
 def _numbers(page: PageGlyphs, probabilities: NDArray[np.float32], weights: PathWeights) -> PageNumbers:

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 _MAX_WIDTH = 1.6
 """In digit heights: no digit is wider."""
 
+_MAX_HEIGHT = 2.0
+"""In digit heights: the tallest that several pieces make together."""
+
 _MAX_GAP = 0.3
 """In digit heights: pieces of one digit are no further apart."""
 
@@ -130,48 +133,93 @@ def _pieces(cuts: Cuts, shape: tuple[int, ...]) -> NDArray[np.intp]:
     return np.asarray((np.arange(shape[1]) >= cuts.columns[:, :, None]).sum(axis=0))
 
 
+@dataclass(frozen=True, slots=True)
+class _Joins:
+    """Runs of neighbouring atoms, one beginning at each atom; all fields are int (A,)."""
+
+    left: NDArray[np.int32]
+    top: NDArray[np.int32]
+    right: NDArray[np.int32]
+    bottom: NDArray[np.int32]
+    tallest: NDArray[np.int32]
+    """Height of the tallest atom."""
+    first: NDArray[np.intp]
+    last: NDArray[np.intp]
+    """The first and the last atom of all components that are touched."""
+    lowest: NDArray[np.int32]
+    highest: NDArray[np.int32]
+    """Of the components' numbers: where they are the same, there is only one."""
+
+    @classmethod
+    def single(cls, atoms: _Atoms) -> _Joins:
+        """Every atom for itself."""
+        left, top, width, height = atoms.boxes.T
+        order = np.arange(len(left))
+        first, last = np.full(atoms.component.max() + 1, len(left)), np.zeros(atoms.component.max() + 1, np.intp)
+        np.minimum.at(first, atoms.component, order)
+        np.maximum.at(last, atoms.component, order)
+        own = atoms.component
+        return cls(left, top, left + width, top + height, height, first[own], last[own], own, own)
+
+    def at(self, order: NDArray[np.intp]) -> _Joins:
+        """Those that begin at these atoms."""
+        return _Joins(*(getattr(self, name)[order] for name in self.__slots__))
+
+    def with_next(self, atom: _Joins) -> _Joins:
+        """Each run with one more atom at its end."""
+        lower, higher = np.minimum, np.maximum
+        return _Joins(
+            lower(self.left, atom.left),
+            lower(self.top, atom.top),
+            higher(self.right, atom.right),
+            higher(self.bottom, atom.bottom),
+            higher(self.tallest, atom.tallest),
+            lower(self.first, atom.first),
+            higher(self.last, atom.last),
+            lower(self.lowest, atom.lowest),
+            higher(self.highest, atom.highest),
+        )
+
+
 def _lattice(atoms: _Atoms, height: float, to_page: NDArray[np.float64]) -> Lattice:
-    edges, boxes, whole, cuts = [], [], [], []
-    pieces = np.bincount(atoms.component)
-    for start in range(len(atoms.boxes)):
-        for stop in range(start + 1, min(start + SPAN, len(atoms.boxes)) + 1):
-            box = _union(atoms.boxes[start:stop])
-            tallest = max(height, float(atoms.boxes[start:stop, 3].max()), _own_height(atoms, start, stop))
-            if stop > start + 1 and not _joinable(atoms.boxes[start:stop], box, tallest):
-                break
-            used = np.bincount(atoms.component[start:stop], minlength=len(pieces))
-            edges.append((start, stop))
-            boxes.append(box)
-            whole.append(bool(np.all((used == 0) | (used == pieces))))
-            after = atoms.cut[stop] if stop < len(atoms.cut) else 0.0
-            cuts.append(atoms.cut[start] + after)
+    """All sensible joins of neighbouring atoms; each is made from the one that is an atom shorter."""
+    count = len(atoms.boxes)
+    start = np.arange(count)
+    single = _Joins.single(atoms)
+    joins, alive = single, np.ones(count, np.bool_)
+    found = [_edges(joins, start, start + 1)]
+    for length in range(2, SPAN + 1):
+        atom = single.at(np.minimum(start + length - 1, count - 1))
+        gap = atom.left - joins.right
+        joins = joins.with_next(atom)
+        alive = alive & (start + length <= count) & _joinable(joins, gap, height)
+        found.append(_edges(joins, start, start + length)[alive])
+    table = np.concatenate(found)
+    table = table[np.lexsort((table[:, 1], table[:, 0]))]
+    cut = np.append(atoms.cut, np.float32(0))
     return Lattice(
-        np.array(edges, np.int32),
-        np.array(boxes, np.int32),
-        np.array(whole),
-        np.array(cuts, np.float32),
+        table[:, :2].astype(np.int32),
+        table[:, 2:6].astype(np.int32),
+        table[:, 6] > 0,
+        cut[table[:, 0]] + cut[table[:, 1]],
         height,
         to_page,
     )
 
 
-def _union(boxes: NDArray[np.int32]) -> tuple[int, int, int, int]:
-    left, top = int(boxes[:, 0].min()), int(boxes[:, 1].min())
-    right, bottom = int((boxes[:, 0] + boxes[:, 2]).max()), int((boxes[:, 1] + boxes[:, 3]).max())
-    return left, top, right - left, bottom - top
+def _edges(joins: _Joins, start: NDArray[np.intp], stop: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Start, stop, box and whether all of their components is in them; int (A, 7)."""
+    box = (joins.left, joins.top, joins.right - joins.left, joins.bottom - joins.top)
+    return np.stack([start, stop, *box, (joins.first >= start) & (joins.last < stop)], axis=1)
 
 
-def _own_height(atoms: _Atoms, start: int, stop: int) -> float:
-    """Height of a component that these atoms are all of: its pieces may always be joined again; else 0."""
-    component = atoms.component[start]
-    if (atoms.component[start:stop] != component).any():
-        return 0.0
-    return float(_union(atoms.boxes[start:stop])[3])
-
-
-def _joinable(boxes: NDArray[np.int32], union: tuple[int, int, int, int], height: float) -> bool:
-    gap = boxes[-1, 0] - (boxes[:-1, 0] + boxes[:-1, 2]).max()
-    return bool(union[2] <= _MAX_WIDTH * height and union[3] <= 2 * height and gap <= _MAX_GAP * height)
+def _joinable(joins: _Joins, gap: NDArray[np.int32], height: float) -> NDArray[np.bool_]:
+    """Whether the runs may be one digit, judged by the usual height or, of pieces of one component, by their own."""
+    own = joins.bottom - joins.top
+    whole = np.where(joins.lowest == joins.highest, own, joins.tallest)
+    unit = np.maximum(height, np.maximum(joins.tallest, whole))
+    fits = (joins.right - joins.left <= _MAX_WIDTH * unit) & (own <= _MAX_HEIGHT * unit)
+    return np.asarray(fits & (gap <= _MAX_GAP * unit))
 
 
 def _cut_out(

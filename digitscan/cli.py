@@ -145,6 +145,9 @@ def train(
         list[Path] | None, typer.Option(help="More digits (.npz with images and labels) to write these lines with.")
     ] = None,
     lines: Annotated[int, typer.Option(min=1, help="With --strokes: how many lines are written.")] = 40_000,
+    start: Annotated[
+        Path | None, typer.Option("--from", help="Train this model further, instead of a new one.", metavar="NAME")
+    ] = None,
     keep_partial: Annotated[bool, typer.Option("--keep-partial", help="On Ctrl-C keep the best epoch so far.")] = False,
 ) -> None:
     """Train a model and save NAME.keras, NAME.tflite and its card NAME.json."""
@@ -159,6 +162,7 @@ def train(
         seed=seed,
         validation=validation,
         keep_partial=keep_partial,
+        start=start,
         command=shlex.join(["digitscan", *sys.argv[1:]]),
     )
     training.check(options)

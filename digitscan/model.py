@@ -104,6 +104,8 @@ class ModelCard:
     """Fraction of the training data that was held out to pick the epoch."""
     validation_accuracy: float
     command: str
+    start_sha256: str = ""
+    """Of the `.keras` file whose weights were trained further; empty where the training began with random ones."""
     versions: dict[str, str]
     test_accuracy: float
     test_n: int

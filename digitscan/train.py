@@ -91,6 +91,11 @@ RECIPES = {
 }
 
 
+def fine_tuning(recipe: Recipe) -> Recipe:
+    """To train a model further: fewer and smaller steps, and less of what it has seen a lot of."""
+    return replace(recipe, epochs=12, learning_rate=recipe.learning_rate / 3, extra_share=recipe.extra_share / 2)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainOptions:
     """What `digitscan train` is asked to do; None takes the recipe's value."""
@@ -104,6 +109,8 @@ class TrainOptions:
     validation: float = 0.05
     """Fraction of the training data that is held out to pick the epoch; above 0 and below 1."""
     keep_partial: bool = False
+    start: Path | None = None
+    """NAME of a model whose weights are trained further; None begins with random ones."""
     command: str = ""
     """The command line, for the card."""
 
@@ -162,6 +169,8 @@ def train(options: TrainOptions, dataset: Dataset, observer: Observer, lessons: 
     with staging as folder:
         try:
             network = build(options.arch, classes, options.seed)
+            if options.start:
+                _take_weights(network, options.start)
             fitted = fit(network, recipe, data, options.seed, observer, options.keep_partial)
             with _output_errors(options.output):
                 card = _export(fitted, recipe, options, dataset, lessons, Path(folder))
@@ -175,6 +184,8 @@ def train(options: TrainOptions, dataset: Dataset, observer: Observer, lessons: 
 def check(options: TrainOptions) -> None:
     """Raise what `train` would raise for these options, before any work is done for it."""
     _recipe(options)
+    if options.start:
+        load_model(options.start, ".keras")
     if find_spec("tensorflow") is None:
         raise UsageError(NO_TENSORFLOW)
     with _output_errors(options.output):
@@ -183,6 +194,7 @@ def check(options: TrainOptions) -> None:
 
 def _recipe(options: TrainOptions) -> Recipe:
     recipe = RECIPES[options.arch]
+    recipe = fine_tuning(recipe) if options.start else recipe
     recipe = replace(recipe, epochs=options.epochs or recipe.epochs, batch_size=options.batch_size or recipe.batch_size)
     if recipe.epochs < 1 or recipe.batch_size < 1 or not 0 < options.validation < 1:
         raise UsageError("--epochs and --batch-size must be at least 1, --validation above 0 and below 1")
@@ -446,17 +458,31 @@ def predictor(network: Any) -> Predictor:
     return predict
 
 
+def _take_weights(network: Any, start: Path) -> None:
+    """Begin with the weights of model `start`, which must be of the same kind."""
+    try:
+        network.set_weights(_load_network(str(start)).get_weights())
+    except ValueError as error:
+        raise UsageError(
+            f"{start} is another network, or learned other classes; --from takes one of the same"
+        ) from error
+
+
 def load_keras(name: str) -> Predictor:
     """Read NAME.keras as a function of uint8 (N, 28, 28) that gives float32 (N, 12).
 
     Raises ModelError where it or its card is missing or damaged, UsageError without TensorFlow.
     """
+    return predictor(_load_network(name))
+
+
+def _load_network(name: str) -> Any:
     load_model(name, ".keras")
     _start_tensorflow()
     import keras
 
     try:
-        return predictor(keras.models.load_model(model_file(name, ".keras"), compile=False, safe_mode=True))
+        return keras.models.load_model(model_file(name, ".keras"), compile=False, safe_mode=True)
     except (ValueError, TypeError, OSError) as error:
         raise ModelError(f"{name}.keras is not a model that this Keras reads; train it again") from error
 
@@ -486,6 +512,7 @@ def _export(
         validation=options.validation,
         validation_accuracy=fitted.best.validation_accuracy,
         command=options.command,
+        start_sha256=load_model(options.start, ".keras")[1].keras_sha256 if options.start else "",
         versions=_versions(),
         test_accuracy=result.accuracy,
         test_n=result.n,

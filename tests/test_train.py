@@ -205,3 +205,19 @@ def test_augmentation_does_not_mix_neighbours() -> None:
         augmented = augment(images, np.random.default_rng(seed))
         assert not augmented[0].any()
         assert not augmented[2].any()
+
+
+def test_a_model_is_trained_further(mlp: tuple[Path, ModelCard, Recorder], tmp_path: Path) -> None:
+    start, before, _ = mlp
+    recorder = Recorder()
+    card = train(options(tmp_path / "further", start=start, epochs=1), dataset(), recorder)
+    assert card.start_sha256 == before.keras_sha256
+    # One epoch from random weights would not do.
+    assert card.test_accuracy >= before.test_accuracy - 0.1
+    assert recorder.epochs[0].accuracy > 0.5
+
+
+def test_another_network_is_no_start(mlp: tuple[Path, ModelCard, Recorder], tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="another network"):
+        train(options(tmp_path / "further", start=mlp[0], arch=Arch.CNN), dataset(), Recorder())
+    assert not any(tmp_path.iterdir())

@@ -173,8 +173,7 @@ def label_sample(sample: Sample) -> list[tuple[Lattice, NDArray[np.uint8], NDArr
     totals = np.bincount(owner[ink.mask], minlength=len(digits))
     segments = segment(ink, Layout.LINE)
     glyphs = normalize_all(segments.inks)
-    labels, end = [], 0
-    labelled = []
+    labelled, end = [], 0
     for lattice in segments.lattices:
         start, end = end, end + len(lattice.edges)
         labels = [

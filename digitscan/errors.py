@@ -41,6 +41,6 @@ class PageError(DigitscanError):
 
 
 class Interrupted(DigitscanError):  # noqa: N818 (stopping is no error)
-    """The user stopped a command that keeps nothing when it is stopped."""
+    """The user stopped the command; the message says what was kept."""
 
     exit_code = 130

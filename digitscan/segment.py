@@ -216,8 +216,7 @@ def _edges(joins: _Joins, start: NDArray[np.intp], stop: NDArray[np.intp]) -> ND
 def _joinable(joins: _Joins, gap: NDArray[np.int32], height: float) -> NDArray[np.bool_]:
     """Whether the runs may be one digit, judged by the usual height or, of pieces of one component, by their own."""
     own = joins.bottom - joins.top
-    whole = np.where(joins.lowest == joins.highest, own, joins.tallest)
-    unit = np.maximum(height, np.maximum(joins.tallest, whole))
+    unit = np.maximum(height, np.where(joins.lowest == joins.highest, own, joins.tallest))
     fits = (joins.right - joins.left <= _MAX_WIDTH * unit) & (own <= _MAX_HEIGHT * unit)
     return np.asarray(fits & (gap <= _MAX_GAP * unit))
 

@@ -1,19 +1,17 @@
 from __future__ import annotations
 
-import string
 from functools import cache
 from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 import pytest
-from writing import all_digits, draw_digit, on_paper
+from writing import all_digits, draw_digit, on_paper, zigzag_strokes
 
 from digitscan.candidates import UNCERTAIN, label_sample, make_candidates, make_lattices
 from digitscan.canvas import Glyph, Sample
 from digitscan.hands import Bitmaps
 from digitscan.schema import NOT_A_DIGIT, WRONG_CUT, Box
-from digitscan.strokes import StrokeSet
 from digitscan.synth import Synthesizer
 
 if TYPE_CHECKING:
@@ -62,21 +60,9 @@ def labelled(found: Sample) -> dict[tuple[int, int], int]:
 
 @cache
 def synthesizer(seed: int = 1) -> Synthesizer:
-    """Three writers who draw every character as a zigzag of their own, and the digits of MNIST."""
-    labels = [*string.ascii_letters, *string.digits, *".,-/+=$()*%#:'!?"] * 3
-    count, rng = len(labels), np.random.default_rng(0)
-    points = [np.concatenate([[(0, 1000), (700, 0)], rng.integers(0, 1000, (4, 2))]) for _ in labels]
-    strokes = StrokeSet(
-        points=np.concatenate(points).astype(np.int16),
-        stroke_offsets=np.arange(0, 6 * count + 1, 6, dtype=np.int32),
-        sample_offsets=np.arange(count + 1, dtype=np.int32),
-        chosen=np.arange(count),
-        labels=np.array(labels),
-        writers=np.repeat(np.arange(3), count // 3).astype(np.int32),
-        writer_names=np.array(["a/1", "a/2", "b/1"]),
-    )
+    """Three writers who draw zigzags, and the digits of MNIST."""
     bitmaps = Bitmaps(np.stack(all_digits()), np.repeat(np.arange(10, dtype=np.uint8), 10))
-    return Synthesizer(strokes, [bitmaps], seed)
+    return Synthesizer(zigzag_strokes(), [bitmaps], seed)
 
 
 @pytest.mark.parametrize("text", ["3", "31", "5678", "0246813579"])

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import string
 from functools import cache
 
 import cv2
@@ -8,32 +7,14 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from writing import zigzag_strokes
 
 from digitscan import contents
 from digitscan.canvas import NOBODY, Sample
 from digitscan.hands import Bitmaps, bounds
-from digitscan.strokes import StrokeSet
 from digitscan.synth import Synthesizer
 
 INDICES = st.integers(0, 10**6)
-
-
-@cache
-def strokes() -> StrokeSet:
-    """Three writers who draw every character as a zigzag of its own."""
-    labels = [*string.ascii_letters, *string.digits, *".,-/+=$()*%#:'!?"] * 3
-    rng = np.random.default_rng(0)
-    points = [np.concatenate([[(0, 1000), (700, 0)], rng.integers(0, 1000, (4, 2))]) for _ in labels]
-    count = len(labels)
-    return StrokeSet(
-        points=np.concatenate(points).astype(np.int16),
-        stroke_offsets=np.arange(0, 6 * count + 1, 6, dtype=np.int32),
-        sample_offsets=np.arange(count + 1, dtype=np.int32),
-        chosen=np.arange(count),
-        labels=np.array(labels),
-        writers=np.repeat(np.arange(3), count // 3).astype(np.int32),
-        writer_names=np.array(["a/1", "a/2", "b/1"]),
-    )
 
 
 @cache
@@ -46,7 +27,7 @@ def bitmaps() -> Bitmaps:
 
 @cache
 def synthesizer(seed: int = 1) -> Synthesizer:
-    return Synthesizer(strokes(), [bitmaps()], seed)
+    return Synthesizer(zigzag_strokes(), [bitmaps()], seed)
 
 
 def check(sample: Sample) -> None:
@@ -96,8 +77,8 @@ def test_the_owner_map_agrees_with_the_masks(index: int) -> None:
 
 @pytest.mark.parametrize("kind", ["line", "page"])
 def test_samples_depend_on_seed_and_index_alone(kind: str) -> None:
-    first, other = synthesizer(1), Synthesizer(strokes(), [bitmaps()], 2)
-    late, again = getattr(first, kind)(7), getattr(Synthesizer(strokes(), [bitmaps()], 1), kind)(7)
+    first, other = synthesizer(1), Synthesizer(zigzag_strokes(), [bitmaps()], 2)
+    late, again = getattr(first, kind)(7), getattr(Synthesizer(zigzag_strokes(), [bitmaps()], 1), kind)(7)
     assert np.array_equal(late.pixels, again.pixels)
     assert late.lines == again.lines
     assert [glyph.box for glyph in late.glyphs] == [glyph.box for glyph in again.glyphs]
@@ -131,7 +112,7 @@ def test_lines_vary() -> None:
 
 
 def test_without_bitmaps_and_signs_digits_are_still_written() -> None:
-    digits = strokes().select(np.isin(strokes().labels, list(contents.DIGITS)))
+    digits = zigzag_strokes().select(np.isin(zigzag_strokes().labels, list(contents.DIGITS)))
     alone = Synthesizer(digits)
     for index in range(30):
         check(alone.line(index))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import string
 from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,6 +12,7 @@ import cv2
 import numpy as np
 
 from digitscan.schema import CLASS_COUNT, WRONG_CUT, Box
+from digitscan.strokes import StrokeSet
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -112,3 +114,21 @@ def _unit(glyphs: NDArray[np.uint8]) -> NDArray[np.float64]:
     flat = np.array(blurred).reshape(-1, 28 * 28)
     flat -= flat.mean(axis=1, keepdims=True)
     return np.asarray(flat / np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1))
+
+
+@cache
+def zigzag_strokes() -> StrokeSet:
+    """Three writers who draw every character as a zigzag of its own."""
+    labels = [*string.ascii_letters, *string.digits, *".,-/+=$()*%#:'!?"] * 3
+    rng = np.random.default_rng(0)
+    points = [np.concatenate([[(0, 1000), (700, 0)], rng.integers(0, 1000, (4, 2))]) for _ in labels]
+    count = len(labels)
+    return StrokeSet(
+        points=np.concatenate(points).astype(np.int16),
+        stroke_offsets=np.arange(0, 6 * count + 1, 6, dtype=np.int32),
+        sample_offsets=np.arange(count + 1, dtype=np.int32),
+        chosen=np.arange(count),
+        labels=np.array(labels),
+        writers=np.repeat(np.arange(3), count // 3).astype(np.int32),
+        writer_names=np.array(["a/1", "a/2", "b/1"]),
+    )

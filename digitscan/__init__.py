@@ -18,7 +18,7 @@ def classify(*inputs: str, **settings: object) -> pd.DataFrame:
     `digitscan.schema.COLUMNS`; pages that couldn't be read are rows with the status `error`. Raises the subclasses of
     `digitscan.errors.DigitscanError`, NoInputError among them.
     """
-    from digitscan import classifier, files, report, scan
+    from digitscan import files, report, scan
     from digitscan.errors import UsageError
     from digitscan.schema import Settings
 
@@ -26,5 +26,5 @@ def classify(*inputs: str, **settings: object) -> pd.DataFrame:
         chosen = Settings(**settings)  # type: ignore[arg-type]
     except TypeError as error:
         raise UsageError(str(error)) from error
-    predict = classifier.Classifier.load(chosen.model)
-    return report.frame(scan.scan(files.find_pages(inputs), predict, chosen, predict.card.path_weights), chosen)
+    reader = scan.load_reader(chosen.model)
+    return report.frame(scan.scan(files.find_pages(inputs), reader, chosen), chosen)

@@ -1,4 +1,4 @@
-"""Makes other glyphs of a glyph, as another hand might have written it."""
+"""Makes other glyphs of a glyph, and other lines of a line, as another hand might have written it."""
 
 from __future__ import annotations
 
@@ -7,13 +7,16 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from digitscan.schema import GLYPH_SIZE
+from digitscan.schema import GLYPH_SIZE, STRIP_HEIGHT
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 WARP_BATCH = 1000
 """cv2.remap takes pictures of at most 32,767 rows: so many glyphs of 30 rows fit."""
+
+_HAND_WIDTH = 80
+"""Columns of a film over which one manner of writing turns into another."""
 
 
 def augment(images: NDArray[np.uint8], generator: np.random.Generator) -> NDArray[np.uint8]:
@@ -61,9 +64,14 @@ def _bend(count: int, generator: np.random.Generator) -> NDArray[np.float32]:
 def _stack(images: NDArray[np.uint8], generator: np.random.Generator) -> NDArray[np.uint8]:
     """The glyphs, with a black border of 1 pixel and strokes made thicker or thinner, under each other: (30 N, 30)."""
     stack = np.pad(images, ((0, 0), (1, 1), (1, 1))).reshape(-1, GLYPH_SIZE + 2)
-    cross = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
     amount = np.repeat(generator.uniform(-0.5, 0.6, len(images)), GLYPH_SIZE + 2).astype(np.float32)[:, None]
-    ink = stack.astype(np.float32)
+    return _thickened(stack, amount)
+
+
+def _thickened(picture: NDArray[np.uint8], amount: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Strokes made thicker (`amount` up to 1) or thinner (down to -1)."""
+    cross = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
+    ink = picture.astype(np.float32)
     thicker, thinner = cv2.dilate(ink, cross) - ink, ink - cv2.erode(ink, cross)
     return np.asarray(ink + np.maximum(amount, 0) * thicker + np.minimum(amount, 0) * thinner, np.uint8)
 
@@ -76,3 +84,31 @@ def _warp(stack: NDArray[np.uint8], x: NDArray[np.float32], y: NDArray[np.float3
     flat = (-1, GLYPH_SIZE)
     warped = cv2.remap(stack, x.reshape(flat), y.reshape(flat), cv2.INTER_LINEAR)
     return np.asarray(warped, np.uint8).reshape(-1, GLYPH_SIZE, GLYPH_SIZE)
+
+
+def augment_films(films: NDArray[np.uint8], generator: np.random.Generator) -> NDArray[np.uint8]:
+    """Each film with other stroke widths, slants, sizes and heights, all of which change slowly along it.
+
+    `films` and the result are uint8 (N, STRIP_HEIGHT, W), ink bright on black. Digits keep their middles' columns.
+    """
+    return np.stack([_warped_film(film, generator) for film in films])
+
+
+def _warped_film(film: NDArray[np.uint8], generator: np.random.Generator) -> NDArray[np.uint8]:
+    width = film.shape[1]
+    slant, size, shift, amount = (
+        _wandering(generator, width, spread) for spread in ((0.0, 0.18), (0.0, 0.1), (0.0, 1.5), (0.05, 0.3))
+    )
+    rows = np.arange(STRIP_HEIGHT, dtype=np.float32)[:, None] - (STRIP_HEIGHT - 1) / 2
+    y = rows * np.exp(size) + shift
+    x = np.arange(width, dtype=np.float32) + slant * y
+    y += (STRIP_HEIGHT - 1) / 2
+    thickened = _thickened(film, np.clip(amount, -0.6, 0.8))
+    return np.asarray(cv2.remap(thickened, x, y, cv2.INTER_LINEAR), np.uint8)
+
+
+def _wandering(generator: np.random.Generator, width: int, normal: tuple[float, float]) -> NDArray[np.float32]:
+    """A value for each column, float32 (W,), that goes from one random number to the next every `_HAND_WIDTH`."""
+    knots = np.arange(0, width + _HAND_WIDTH, _HAND_WIDTH)
+    values = generator.normal(*normal, len(knots))
+    return np.interp(np.arange(width), knots, values).astype(np.float32)

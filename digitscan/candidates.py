@@ -8,19 +8,20 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import chain, pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 import cv2
 import numpy as np
 
+from digitscan.allographs import with_invented_writers
 from digitscan.contents import DIGITS
 from digitscan.hands import Bitmaps
 from digitscan.ink import find_ink
 from digitscan.model import sha256
 from digitscan.normalize import normalize_all
 from digitscan.pool import workers
-from digitscan.schema import NOT_A_DIGIT, WRONG_CUT, Lattice, Layout, Samples
+from digitscan.schema import FRAME, NOT_A_DIGIT, NOTHING, UNCERTAIN, WRONG_CUT, Ink, Lattice, Layout, Samples
 from digitscan.segment import segment
 from digitscan.strokes import StrokeSet
 from digitscan.synth import Synthesizer
@@ -32,9 +33,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from digitscan.canvas import Sample
-
-UNCERTAIN = 255
-"""Label of a candidate that a person would argue about; not trained on."""
+    from digitscan.strips import Strip
 
 _WHOLE, _PART = 0.9, 0.6
 """Share of a digit's ink: from the first on it is all there, below the second it is a part."""
@@ -63,23 +62,52 @@ _SHARES = {NOT_A_DIGIT: 0.6, WRONG_CUT: 1.0}
 """Marks and wrong cuts kept for each digit; lattices hold several times as many, all much alike."""
 
 
-class Labelled(NamedTuple):
-    """Lattices, the glyphs of their edges uint8 (E, 28, 28) and the classes of these uint8 (E,)."""
+_MIDDLE, _NEAR = 0.15, 0.3
+"""In widths of a digit: up to the first, a frame is in its middle; from the second on it is not."""
 
-    lattices: Sequence[Lattice]
+_LEAST_MIDDLE, _LEAST_NEAR = 1.0, 2.0
+"""The same in columns of a strip, for narrow digits."""
+
+_VISIBLE = 0.5
+"""Share of a digit's ink that must have been found for the digit to be there."""
+
+_INVENTED_WRITERS = 600
+
+_HELD_OUT = 0.08
+"""Share of the writers whose lines only the path weights are fitted on: networks are too sure of hands they know."""
+
+
+class LabelledLine(NamedTuple):
+    """A synthetic line as the steps of a scan leave it.
+
+    The lattice, the glyphs of its edges uint8 (E, 28, 28) and their classes uint8 (E,), the line's strip uint8
+    (STRIP_HEIGHT, W) and what is in the middle of each of its frames uint8 (ceil(W / FRAME),).
+    """
+
+    lattice: Lattice
     glyphs: NDArray[np.uint8]
     labels: NDArray[np.uint8]
+    strip: NDArray[np.uint8]
+    frames: NDArray[np.uint8]
+
+
+class StripSamples(NamedTuple):
+    """Strips of lines and what is in their frames, both as in `LabelledLine`."""
+
+    strips: Sequence[NDArray[np.uint8]]
+    frames: Sequence[NDArray[np.uint8]]
 
 
 @dataclass(frozen=True, slots=True)
 class Lessons:
-    """What synthetic lines teach: `candidates` for the network, other lines' `lattices` for the path weights.
+    """What synthetic lines teach: `candidates` and `strips` for the networks, other writers' `lines` for path weights.
 
     `sources` are the files that the lines were written with, by name, with their SHA-256.
     """
 
     candidates: Samples
-    lattices: Labelled
+    strips: StripSamples
+    lines: Sequence[LabelledLine]
     sources: dict[str, str]
 
 
@@ -88,35 +116,52 @@ _synthesizer: Synthesizer
 
 
 def write_lessons(
-    strokes: Sequence[Path],
-    bitmaps: Sequence[Samples],
+    synthesizers: tuple[Synthesizer, Synthesizer],
     lines: int,
-    seed: int,
     progress: Callable[[int, int], None],
+    strokes: Sequence[Path],
 ) -> Lessons:
-    """Write `lines` synthetic lines and as many more as path weights need.
+    """Write `lines` lines with the first synthesizer, and with the second as many as path weights need.
 
-    They are written with the pen strokes of the files `strokes`, and with pictures of digits, ink 255 on 0, of any
-    size. `progress` is told the lines done and wanted.
+    `progress` is told the lines done and wanted; `strokes` are the files that the synthesizers write with.
     """
-    synthesizer = make_synthesizer(strokes, bitmaps, seed)
-    candidates = make_candidates(synthesizer, lines, progress)
-    sources = {path.name: sha256(path.read_bytes()) for path in strokes}
-    return Lessons(candidates, make_lattices(synthesizer, lines, _WEIGHT_LINES), sources)
+    training, held_out = synthesizers
+    candidates, strips = make_candidates(training, lines, progress)
+    return Lessons(candidates, strips, make_lines(held_out), source_checksums(strokes))
 
 
-def make_synthesizer(strokes: Sequence[Path], bitmaps: Sequence[Samples], seed: int) -> Synthesizer:
-    """One that writes with the pen strokes of these files, and with these pictures of digits."""
+def source_checksums(strokes: Sequence[Path]) -> dict[str, str]:
+    """SHA-256 of the files of pen strokes by their names."""
+    return {path.name: sha256(path.read_bytes()) for path in strokes}
+
+
+def make_synthesizers(
+    strokes: Sequence[Path], bitmaps: Sequence[Samples], seed: int
+) -> tuple[Synthesizer, Synthesizer]:
+    """Two that write with the pen strokes of these files and with these pictures of digits.
+
+    The first is to train with; the digits' writers of the second are others, as far as there are enough of them.
+    """
     sets = [StrokeSet.load(path) for path in strokes]
-    digits = [found.select(np.isin(found.labels, list(DIGITS))) for found in sets]
+    digits = StrokeSet.merged([found.select(np.isin(found.labels, list(DIGITS))) for found in sets])
     others = [found.select(~np.isin(found.labels, list(DIGITS))) for found in sets]
     # Only digits are weeded: among letters and signs, many look alike.
-    merged = StrokeSet.merged([StrokeSet.merged(digits).weeded(), *others])
-    return Synthesizer(merged, [Bitmaps(*pair) for pair in bitmaps], seed)
+    held_out, training = digits.weeded().split_by_writer(_HELD_OUT, seed)
+    held_out = held_out if set(DIGITS) <= set(held_out.by_label) else training
+    pictures = [Bitmaps(*pair) for pair in bitmaps]
+    first, second = (
+        Synthesizer(
+            with_invented_writers(StrokeSet.merged([part, *others]), _INVENTED_WRITERS, part_seed), pictures, part_seed
+        )
+        for part, part_seed in ((training, seed), (held_out, seed + 1))
+    )
+    return first, second
 
 
-def make_candidates(synthesizer: Synthesizer, lines: int, progress: Callable[[int, int], None]) -> Samples:
-    """Labelled candidates of the first `lines` synthetic lines.
+def make_candidates(
+    synthesizer: Synthesizer, lines: int, progress: Callable[[int, int], None]
+) -> tuple[Samples, StripSamples]:
+    """Labelled candidates of the first `lines` synthetic lines, and the strips of these lines.
 
     Depends on the synthesizer alone, not on the number of processors. `progress` is told the lines done and wanted.
     """
@@ -126,19 +171,20 @@ def make_candidates(synthesizer: Synthesizer, lines: int, progress: Callable[[in
         for end, part in zip(ends[1:], pool.map(_label_lines, pairwise(ends)), strict=True):
             parts.append(part)
             progress(end, lines)
-    return Samples(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
+    images, labels, strips = zip(*parts, strict=True)
+    joined = StripSamples(*(list(chain.from_iterable(each)) for each in zip(*strips, strict=True)))
+    return Samples(np.concatenate(images), np.concatenate(labels)), joined
 
 
-def make_lattices(synthesizer: Synthesizer, first: int, lines: int) -> Labelled:
-    """All candidates of synthetic lines number `first` and on, as the lattices that they stand in.
+def make_lines(synthesizer: Synthesizer, lines: int = _WEIGHT_LINES) -> list[LabelledLine]:
+    """The first `lines` synthetic lines.
 
     Lines with more marks than digits, such as words, are left out where there are others: from these one would learn to
     skip digits.
     """
-    found = [part for index in range(first, first + lines) for part in label_sample(synthesizer.line(index))]
-    numbers = [part for part in found if np.sum(part[2] < NOT_A_DIGIT) > np.sum(part[2] == NOT_A_DIGIT)]
-    lattices, glyphs, labels = zip(*(numbers or found), strict=True)
-    return Labelled(lattices, np.concatenate(glyphs), np.concatenate(labels))
+    found = [part for index in range(lines) for part in label_sample(synthesizer.line(index))]
+    numbers = [line for line in found if np.sum(line.labels < NOT_A_DIGIT) > np.sum(line.labels == NOT_A_DIGIT)]
+    return numbers or found
 
 
 def _take_synthesizer(synthesizer: Synthesizer) -> None:
@@ -146,10 +192,10 @@ def _take_synthesizer(synthesizer: Synthesizer) -> None:
     _synthesizer = synthesizer
 
 
-def _label_lines(span: tuple[int, int]) -> Samples:
-    found = [part for index in range(*span) for part in label_sample(_synthesizer.line(index))]
-    glyphs = np.concatenate([part[1] for part in found])
-    labels = np.concatenate([part[2] for part in found])
+def _label_lines(span: tuple[int, int]) -> tuple[NDArray[np.uint8], NDArray[np.uint8], StripSamples]:
+    found = [line for index in range(*span) for line in label_sample(_synthesizer.line(index))]
+    glyphs = np.concatenate([line.glyphs for line in found])
+    labels = np.concatenate([line.labels for line in found])
     rng = np.random.default_rng(np.random.SeedSequence([_synthesizer.seed, span[0]]))
     digits = np.flatnonzero(labels < NOT_A_DIGIT)
     chosen = [digits]
@@ -158,35 +204,60 @@ def _label_lines(span: tuple[int, int]) -> Samples:
         count = min(len(alike), round(share * len(digits)))
         chosen.append(rng.choice(alike, count, replace=False))
     order = np.concatenate(chosen)
-    return Samples(glyphs[order], labels[order])
+    return glyphs[order], labels[order], StripSamples([line.strip for line in found], [line.frames for line in found])
 
 
-def label_sample(sample: Sample) -> list[tuple[Lattice, NDArray[np.uint8], NDArray[np.uint8]]]:
-    """The lattices of a synthetic strip, each with its glyphs, uint8 (E, 28, 28), and their classes, uint8 (E,)."""
+def label_sample(sample: Sample) -> list[LabelledLine]:
+    """The text lines of a synthetic strip: one, or none where no ink is found."""
     ink = find_ink(sample.pixels, deskew=False)
-    owner = _owner(sample, ink.mask.shape)
+    written = cv2.resize(sample.owner(), ink.mask.shape[::-1], interpolation=cv2.INTER_NEAREST)
+    owner = _with_blur(np.asarray(written, np.int16))
     characters = [glyph.label for glyph in sample.glyphs]
     digits = np.array([*(int(label) if label in DIGITS else _MARK for label in characters), _MARK])
     digits[[index for index, label in enumerate(characters) if label in _DIGIT_LIKE]] = _LOOKALIKE
     # Ink of nobody counts as one more character, the last one.
     owner = np.where(owner < 0, len(sample.glyphs), owner)
     totals = np.bincount(owner[ink.mask], minlength=len(digits))
+    visible = totals >= _VISIBLE * np.bincount(written[written >= 0], minlength=len(digits))
     segments = segment(ink, Layout.LINE)
     glyphs = normalize_all(segments.inks)
     labelled, end = [], 0
-    for lattice in segments.lattices:
+    for lattice, strip in zip(segments.lattices, segments.strips, strict=True):
         start, end = end, end + len(lattice.edges)
         labels = [
             _label(_own(owner, box, part, len(digits)), totals, digits)
             for box, part in zip(lattice.boxes.tolist(), segments.inks[start:end], strict=True)
         ]
-        labelled.append((lattice, glyphs[start:end], np.array(labels, np.uint8)))
+        frames = _frames(sample, ink, strip, np.where(visible, digits, _LOOKALIKE))
+        labelled.append(LabelledLine(lattice, glyphs[start:end], np.array(labels, np.uint8), strip.pixels, frames))
     return labelled
 
 
-def _owner(sample: Sample, shape: tuple[int, ...]) -> NDArray[np.int16]:
+def _frames(sample: Sample, ink: Ink, strip: Strip, digits: NDArray[np.intp]) -> NDArray[np.uint8]:
+    """The digit in whose middle each frame of a strip lies, uint8 (T,); UNCERTAIN beside the middle.
+
+    `digits` has what each character is: a digit, `_MARK`, or `_LOOKALIKE` where that is uncertain.
+    """
+    boxes = [glyph.box for glyph in sample.glyphs]
+    middles = np.array([box.x + box.width / 2 for box in boxes]) / ink.to_page[0, 0]
+    widths = np.array([box.width for box in boxes]) / ink.to_page[0, 0] * strip.scale
+    count = -(-strip.pixels.shape[1] // FRAME)
+    away = np.abs(FRAME * np.arange(count) + (FRAME - 1) / 2 - strip.columns(middles)[:, None])
+    frames = np.full(count, NOTHING, np.uint8)
+    known, unsure = digits[:-1] >= 0, digits[:-1] == _LOOKALIKE
+    near = away <= np.maximum(_NEAR * widths, _LEAST_NEAR)[:, None]
+    beside = away <= widths[:, None] / 2
+    frames[(near & known[:, None]).any(axis=0) | (beside & unsure[:, None]).any(axis=0)] = UNCERTAIN
+    middle = (away <= np.maximum(_MIDDLE * widths, _LEAST_MIDDLE)[:, None]) & known[:, None]
+    # Where the middles of two digits meet, the frame is that of the nearer one.
+    nearest = np.where(middle, away, np.inf).argmin(axis=0) if len(boxes) else np.zeros(count, np.intp)
+    inside = middle.any(axis=0)
+    frames[inside] = digits[nearest[inside]]
+    return frames
+
+
+def _with_blur(owner: NDArray[np.int16]) -> NDArray[np.int16]:
     """Who wrote each pixel of the working picture; blur carries ink a little beyond the strokes."""
-    owner = cv2.resize(sample.owner(), shape[::-1], interpolation=cv2.INTER_NEAREST)
     around = cv2.dilate(owner, np.ones((_BLUR, _BLUR), np.uint8))
     return np.where(owner < 0, around, owner)
 

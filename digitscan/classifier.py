@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from digitscan.errors import ModelError
-from digitscan.model import load_model, native_stderr_without
+from digitscan.model import load_model
+from digitscan.runtime import Network
 from digitscan.schema import CLASS_COUNT, GLYPH_SIZE, NOT_A_DIGIT
 
 if TYPE_CHECKING:
@@ -24,13 +25,11 @@ the processor's cache and are slower a glyph."""
 
 @dataclass(slots=True, eq=False)
 class Classifier:
-    """A model ready to read glyphs. Not for several threads at once: LiteRT's interpreters aren't."""
+    """A model ready to read glyphs. Not for several threads at once."""
 
     name: str
-    threads: int
     card: ModelCard
-    _content: bytes
-    _interpreters: dict[int, Any] = field(default_factory=dict)
+    _network: Network
 
     @classmethod
     def load(cls, name: str | None = None, threads: int = 1) -> Classifier:
@@ -40,7 +39,7 @@ class Classifier:
         """
         found = name or str(_packaged_model())
         content, card = load_model(found, ".tflite")
-        classifier = cls(found, threads, card, content)
+        classifier = cls(found, card, Network(content, threads))
         classifier._check_shapes(card.classes)
         return classifier
 
@@ -61,35 +60,18 @@ class Classifier:
 
     def _run(self, batch: NDArray[np.uint8]) -> NDArray[np.float32]:
         size = next(size for size in BATCH_SIZES if size >= len(batch))
-        interpreter = self._interpreter(size)
         padded = np.zeros((size, GLYPH_SIZE, GLYPH_SIZE), np.float32)
         padded[: len(batch)] = batch
-        interpreter.set_tensor(interpreter.get_input_details()[0]["index"], padded)
-        interpreter.invoke()
-        output: NDArray[np.float32] = interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
-        return output[: len(batch)]
-
-    def _interpreter(self, size: int) -> Any:
-        if size not in self._interpreters:
-            from ai_edge_litert.interpreter import Interpreter
-
-            # "INFO: Created TensorFlow Lite XNNPACK delegate for CPU." comes with the first one.
-            with native_stderr_without((b"INFO: ",)):
-                interpreter = Interpreter(model_content=self._content, num_threads=self.threads)
-                interpreter.resize_tensor_input(0, (size, GLYPH_SIZE, GLYPH_SIZE), strict=True)
-                interpreter.allocate_tensors()
-            self._interpreters[size] = interpreter
-        return self._interpreters[size]
+        return self._network(padded)[: len(batch)]
 
     def _check_shapes(self, classes: int) -> None:
         try:
-            interpreter = self._interpreter(1)
-            (output,) = interpreter.get_output_details()
+            shape = self._network(np.zeros((1, GLYPH_SIZE, GLYPH_SIZE), np.float32)).shape
         except (ValueError, RuntimeError) as error:
             raise ModelError(
                 f"{self.name}.tflite does not take {GLYPH_SIZE}x{GLYPH_SIZE} glyphs; train it again"
             ) from error
-        if tuple(output["shape"]) != (1, classes) or classes not in (NOT_A_DIGIT, CLASS_COUNT):
+        if shape != (1, classes) or classes not in (NOT_A_DIGIT, CLASS_COUNT):
             raise ModelError(f"{self.name}.tflite does not give {NOT_A_DIGIT} or {CLASS_COUNT} classes; train it again")
 
 

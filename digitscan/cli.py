@@ -21,10 +21,12 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from digitscan.classifier import Classifier
+    from digitscan.datasets import Dataset
     from digitscan.model import ModelResult
     from digitscan.pictures import PagePictures
-    from digitscan.scan import Predictor
-    from digitscan.schema import PageFailure, PageNumbers, PathWeights
+    from digitscan.scan import Predictor, Reader
+    from digitscan.schema import PageFailure, PageNumbers
+    from digitscan.synth import Synthesizer
     from digitscan.truth import TruthResult
 
     Result = TypeVar("Result", ModelResult, TruthResult)
@@ -49,6 +51,14 @@ DataOption = Annotated[
         help="Folder with MNIST's IDX files, an .npz in Keras' layout, or a folder of images 0/ to 9/. "
         "Default: MNIST, downloaded by Keras."
     ),
+]
+SeedOption = Annotated[int, typer.Option(help="Same seed, data, versions and machine: same model.")]
+StrokesOption = Annotated[
+    list[Path] | None,
+    typer.Option(help="Pen strokes (.npz), to learn lines of writing from as well; may be given several times."),
+]
+BitmapsOption = Annotated[
+    list[Path] | None, typer.Option(help="More digits (.npz with images and labels) to write these lines with.")
 ]
 LayoutOption = Annotated[Layout, typer.Option(help="What each image holds.")]
 ConfidenceOption = Annotated[float, typer.Option(min=0.0, max=1.0, help="Numbers below it get the status review.")]
@@ -101,7 +111,6 @@ def classify(
 ) -> None:
     """Read the digits in folders of scans and write a CSV."""
     from digitscan import display, files, report, scan
-    from digitscan.classifier import Classifier
 
     settings = Settings(
         model=model,
@@ -113,11 +122,11 @@ def classify(
         max_pixels=max_pixels,
     )
     found = list(files.find_pages(inputs))
-    predict = Classifier.load(model)
-    pictures = _debug_pictures(debug, settings, predict) if debug else None
+    reader = scan.load_reader(model)
+    pictures = _debug_pictures(debug, settings, reader) if debug else None
     view = display.ScanView(_stderr(quiet), len(found))
     with report.CsvReport(output, settings, excel=excel) as rows, view.shown():
-        for page in scan.scan(found, predict, settings, predict.card.path_weights):
+        for page in scan.scan(found, reader, settings):
             rows.add(page)
             view.update(page, rows.summary)
             if pictures:
@@ -128,22 +137,19 @@ def classify(
 
 @app.command()
 def train(
-    arch: Annotated[Arch, typer.Option(help="Network; mlp is 784-128-128-10.")] = Arch.CNN,
+    arch: Annotated[
+        Arch, typer.Option(help="Network; mlp is 784-128-128-10, line reads whole lines and needs --strokes.")
+    ] = Arch.CNN,
     data: DataOption = None,
     output: Annotated[Path, typer.Option("-o", "--output", help="The model's name, without suffix.")] = Path(
         "models/digits"
     ),
     epochs: Annotated[int | None, typer.Option(min=1, help="Default: the network's recipe.")] = None,
     batch_size: Annotated[int | None, typer.Option(min=1, help="Default: the network's recipe.")] = None,
-    seed: Annotated[int, typer.Option(help="Same seed, data, versions and machine: same model.")] = 1,
+    seed: SeedOption = 1,
     validation: Annotated[float, typer.Option(help="Share of the training data that picks the best epoch.")] = 0.05,
-    strokes: Annotated[
-        list[Path] | None,
-        typer.Option(help="Pen strokes (.npz), to learn lines of writing from as well; may be given several times."),
-    ] = None,
-    bitmaps: Annotated[
-        list[Path] | None, typer.Option(help="More digits (.npz with images and labels) to write these lines with.")
-    ] = None,
+    strokes: StrokesOption = None,
+    bitmaps: BitmapsOption = None,
     lines: Annotated[int, typer.Option(min=1, help="With --strokes: how many lines are written.")] = 40_000,
     start: Annotated[
         Path | None, typer.Option("--from", help="Train this model further, instead of a new one.", metavar="NAME")
@@ -163,7 +169,7 @@ def train(
         validation=validation,
         keep_partial=keep_partial,
         start=start,
-        command=shlex.join(["digitscan", *sys.argv[1:]]),
+        command=_command(),
     )
     training.check(options)
     console = _stderr()
@@ -172,10 +178,49 @@ def train(
     with view.shown():
         lessons = None
         if strokes:
-            pictures = [dataset.train, *(datasets.load_bitmaps(path) for path in bitmaps or ())]
-            lessons = candidates.write_lessons(strokes, pictures, lines, seed, view.lines)
+            synthesizers = _synthesizers(strokes, dataset, bitmaps, seed)
+            lessons = candidates.write_lessons(synthesizers, lines, view.lines, strokes)
         card = training.train(options, dataset, view, lessons)
     display.show_card(console, card)
+
+
+@app.command()
+def calibrate(
+    model: Annotated[Path, typer.Argument(metavar="NAME", help="The model, without suffix.")],
+    strokes: StrokesOption = None,
+    line_reader: Annotated[
+        Path | None, typer.Option(metavar="NAME", help="A line reader in the same folder, to read with from now on.")
+    ] = None,
+    data: DataOption = None,
+    bitmaps: BitmapsOption = None,
+    seed: SeedOption = 1,
+) -> None:
+    """Fit how a model reads whole lines, and with which line reader, on lines of writing that are made for it.
+
+    With the same strokes and seed as in training, these are lines of writers that were not trained on.
+    """
+    from digitscan import calibrate as calibration
+    from digitscan import candidates, datasets, display, scan
+
+    if not strokes:
+        raise UsageError("calibrate needs --strokes, to write lines with")
+    _, held_out = _synthesizers(strokes, datasets.load(data, scan.normalize_digit), bitmaps, seed)
+    lines = candidates.make_lines(held_out)
+    card = calibration.calibrate(model, line_reader, lines, _command(), os.cpu_count() or 1)
+    display.show_card(_stderr(), card)
+
+
+def _synthesizers(
+    strokes: list[Path], dataset: Dataset, bitmaps: list[Path] | None, seed: int
+) -> tuple[Synthesizer, Synthesizer]:
+    from digitscan import candidates, datasets
+
+    pictures = [dataset.train, *(datasets.load_bitmaps(path) for path in bitmaps or ())]
+    return candidates.make_synthesizers(strokes, pictures, seed)
+
+
+def _command() -> str:
+    return shlex.join(["digitscan", *sys.argv[1:]])
 
 
 @app.command()
@@ -211,16 +256,18 @@ def evaluate(
         raise UsageError("--truth and the FOLDER of its scans need each other")
     if annotate and not truth:
         raise UsageError("--annotate needs --truth")
-    classifier = Classifier.load(model)
-    predict = _predictor(classifier, runtime)
     if truth and folder:
+        if runtime is not Runtime.LITERT:
+            raise UsageError("--runtime goes with --data: scans are read with LiteRT")
         settings = Settings(model=model, layout=layout, min_confidence=min_confidence, jobs=jobs)
         pictures = _annotations(annotate, settings) if annotate else None
-        read = _evaluate_truth(truth, folder, settings, predict, classifier.card.path_weights, pictures)
+        read = _evaluate_truth(truth, folder, settings, scan.load_reader(model), pictures)
         if csv:
             evaluation.write_wrong_lines(read, csv)
         _print(read, as_json, display.show_truth)
         raise typer.Exit(read.exit_code)
+    classifier = Classifier.load(model)
+    predict = _predictor(classifier, runtime)
     part = datasets.load_test(data, scan.normalize_digit, classifier.card.data_sha256)
     result = evaluation.evaluate_model(predict, part.images, part.labels)
     if csv:
@@ -240,8 +287,7 @@ def _evaluate_truth(
     truth: Path,
     folder: Path,
     settings: Settings,
-    predict: Predictor,
-    weights: PathWeights | None,
+    reader: Reader,
     pictures: PagePictures | None,
 ) -> TruthResult:
     from digitscan import display, evaluate, report, scan
@@ -253,7 +299,7 @@ def _evaluate_truth(
     summary = report.Summary()
 
     def pages() -> Iterator[PageNumbers | PageFailure]:
-        for page in scan.scan(names, predict, settings, weights):
+        for page in scan.scan(names, reader, settings):
             summary.add(page, settings)
             view.update(page, summary)
             if pictures:
@@ -271,11 +317,11 @@ def _annotations(folder: Path, settings: Settings) -> PagePictures:
     return PagePictures(folder, lambda page, read: [("", annotate(page.pixels, read))], settings)
 
 
-def _debug_pictures(folder: Path, settings: Settings, predict: Predictor) -> PagePictures:
+def _debug_pictures(folder: Path, settings: Settings, reader: Reader) -> PagePictures:
     from digitscan.debug import step_pictures
     from digitscan.pictures import PagePictures
 
-    return PagePictures(folder, lambda page, _: step_pictures(page, settings.layout, predict), settings)
+    return PagePictures(folder, lambda page, _: step_pictures(page, settings.layout, reader), settings)
 
 
 def _print(result: Result, as_json: bool, show: Callable[[Console, Result], None]) -> None:

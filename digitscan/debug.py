@@ -14,7 +14,7 @@ from digitscan import ink as ink_step
 from digitscan.annotate import faded, write_text
 from digitscan.normalize import normalize_all
 from digitscan.scan import page_ink
-from digitscan.schema import GLYPH_SIZE, NOT_A_DIGIT, WRONG_CUT, Ink, Lattice, Layout, Page
+from digitscan.schema import FRAME, GLYPH_SIZE, NOT_A_DIGIT, NOTHING, WRONG_CUT, Ink, Lattice, Layout, Page
 from digitscan.segment import Segments, segment
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from digitscan.annotate import Colour
-    from digitscan.scan import Predictor
+    from digitscan.scan import Reader
 
     Picture = NDArray[np.uint8]
 
@@ -44,7 +44,7 @@ _CELL = _ZOOM * GLYPH_SIZE + _MARGIN
 """Of the sheet of candidates, in pixels: a cell has a glyph, enlarged, above a line of text, and a margin."""
 
 
-def step_pictures(page: Page, layout: Layout, predict: Predictor) -> Iterator[tuple[str, Picture]]:
+def step_pictures(page: Page, layout: Layout, reader: Reader) -> Iterator[tuple[str, Picture]]:
     """One picture a step, each uint8 (H, W, 3) BGR with the ending of its name, such as `-2-mask`.
 
     All but the last are in working pixels: the page scaled and turned as the ink step left it.
@@ -60,7 +60,10 @@ def step_pictures(page: Page, layout: Layout, predict: Predictor) -> Iterator[tu
     yield "-4-ink", _paper(ink.level)
     yield "-5-atoms", _atoms(ink, segments)
     yield "-6-lines", _lines(ink, segments)
-    yield "-7-candidates", _sheet(segments.lattices, glyphs, predict(glyphs))
+    yield "-7-candidates", _sheet(segments.lattices, glyphs, reader.classify(glyphs))
+    if reader.read_strips and segments.strips:
+        strips = [strip.pixels for strip in segments.strips]
+        yield "-8-strips", _strips(strips, reader.read_strips(strips))
 
 
 def _work(pixels: Picture, ink: Ink) -> Picture:
@@ -141,6 +144,23 @@ def _sheet(lattices: tuple[Lattice, ...], glyphs: Picture, probabilities: NDArra
     for (top, left), edge, glyph, belief in zip(places, edges, glyphs, probabilities, strict=True):
         _cell(picture[top : top + row, left : left + _CELL], edge, glyph, belief)
     return picture
+
+
+def _strips(strips: list[Picture], frames: list[NDArray[np.float32]]) -> Picture:
+    """The lines as the line reader gets them, and above each frame the digit whose middle it takes it for."""
+    rows = [_strip_row(*pair) for pair in zip(strips, frames, strict=True)]
+    width = max(row.shape[1] for row in rows)
+    padded = [np.pad(row, ((0, 0), (0, width - row.shape[1]), (0, 0)), constant_values=255) for row in rows]
+    return np.concatenate(padded)
+
+
+def _strip_row(strip: Picture, frames: NDArray[np.float32]) -> Picture:
+    picture = _paper(strip.repeat(_ZOOM, axis=0).repeat(_ZOOM, axis=1))
+    heading = np.full((_CAPTION, picture.shape[1], 3), 255, np.uint8)
+    classes = frames.argmax(axis=1)
+    for place in np.flatnonzero((classes != NOTHING) & (np.diff(classes, prepend=NOTHING) != 0)).tolist():
+        write_text(heading, str(classes[place]), (_ZOOM * FRAME * place, _CAPTION - 1), _CAPTION - 2, _DIGIT)
+    return np.concatenate([heading, picture])
 
 
 def _cell(cell: Picture, edge: list[int], glyph: Picture, belief: NDArray[np.float32]) -> None:

@@ -7,23 +7,28 @@ synthetic lines. Sums over all paths give each digit's posterior probability, an
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from digitscan import paths
-from digitscan.schema import NOT_A_DIGIT, Box, Digit, Lattice, Number, PathWeights
+from digitscan.schema import FRAME, NOT_A_DIGIT, NOTHING, Box, Digit, Lattice, Number, PathWeights
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-DIGIT_FEATURES = ("log_probability", "edge", "atoms", "low", "tall", "wide", "cut", "piece", "off_line")
-MARK_FEATURES = ("log_probability", "edge", "atoms", "height", "wide", "cut", "piece")
+DIGIT_FEATURES = (
+    *("log_probability", "line_log_probability", "line_beside"),
+    *("edge", "atoms", "low", "tall", "wide", "cut", "piece", "off_line"),
+)
+MARK_FEATURES = ("log_probability", "line_log_probability", "edge", "atoms", "height", "wide", "cut", "piece")
+"""The beliefs of both networks come first, then the geometry."""
 
 PLAIN_WEIGHTS = PathWeights(
-    digit=(1.0, 0.0, -0.1, -8.0, -4.0, -4.0, -0.3, -0.5, 0.0), mark=(1.0, 0.5, -0.5, -8.0, 0.0, -0.3, -2.0)
+    digit=(1.0, 0.5, 0.1, 0.0, -0.1, -8.0, -4.0, -4.0, -0.3, -0.5, 0.0),
+    mark=(1.0, 0.1, 0.5, -0.5, -8.0, 0.0, -0.3, -2.0),
 )
 """For models that came without fitted weights, as those that know only digits do."""
 
@@ -32,6 +37,9 @@ _SAME = 0.5
 
 _FLOOR = 1e-3
 """Least probability: one wrong guess of the classifier must not outweigh the whole line."""
+
+_MIDDLE = (0.6, 2.0)
+"""In half widths, and at least so many columns: how far the line reader sees a digit's middle."""
 
 _NUMBER_GAP = (1.2, 2.0)
 """In digit heights: no gap within a number need be narrower than the first, and none is wider than the second."""
@@ -44,14 +52,35 @@ _USUAL_WIDTH = 1.0
 """In digit heights: a digit beyond these is less likely the further it is."""
 
 
-def decode(lattices: Sequence[Lattice], probabilities: NDArray[np.float32], weights: PathWeights) -> list[list[Number]]:
+class Features(NamedTuple):
+    """What is known of each edge, float64.
+
+    `belief` (E, 11): the classifier's log-probabilities of the digits and of a mark. `line` (E, 11): those of the line
+    reader, that the edge's middle is each digit's, and that there is no digit from its left side to its right; zeros
+    without a line reader. `digit` (E, len(DIGIT_FEATURES) - 2) and `mark` (E, len(MARK_FEATURES) - 2): the other
+    features of the edge as a digit and as a mark.
+    """
+
+    belief: NDArray[np.float64]
+    line: NDArray[np.float64]
+    digit: NDArray[np.float64]
+    mark: NDArray[np.float64]
+
+
+def decode(
+    lattices: Sequence[Lattice],
+    probabilities: NDArray[np.float32],
+    frames: Sequence[NDArray[np.float32]] | None,
+    weights: PathWeights,
+) -> list[list[Number]]:
     """The numbers of each text line, from left to right; lines with digits are counted from 1.
 
     `probabilities` is float32 (E, 12), the class probabilities of all lattices' edges, one lattice after the other.
+    `frames` are the line reader's for the strip of each lattice, float32 (T, 11); None without a line reader.
     """
     if not lattices:
         return []
-    values = edge_scores(*features(lattices, probabilities), weights)
+    values = edge_scores(features(lattices, probabilities, frames), weights)
     chosen = paths.best(paths.scores(lattices, values.max(axis=1)))
     sharp = values * weights.sharpness
     table = paths.posteriors(paths.scores(lattices, np.logaddexp.reduce(sharp, axis=1)))
@@ -68,13 +97,12 @@ def decode(lattices: Sequence[Lattice], probabilities: NDArray[np.float32], weig
 
 
 def features(
-    lattices: Sequence[Lattice], probabilities: NDArray[np.float32]
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """What is known of each edge: log-probabilities of digits and mark, float64 (E, 11), and the geometry.
-
-    The geometry is float64 (E, len(DIGIT_FEATURES) - 1) for digits and (E, len(MARK_FEATURES) - 1) for marks.
-    """
-    belief = np.log(probabilities[:, : NOT_A_DIGIT + 1].astype(np.float64) + _FLOOR)
+    lattices: Sequence[Lattice],
+    probabilities: NDArray[np.float32],
+    frames: Sequence[NDArray[np.float32]] | None,
+) -> Features:
+    """The features of all lattices' edges; the arguments are those of `decode`."""
+    belief = _log(probabilities[:, : NOT_A_DIGIT + 1])
     boxes = np.concatenate([lattice.boxes for lattice in lattices]).astype(np.float64)
     edges = np.concatenate([lattice.edges for lattice in lattices])
     counts = [len(lattice.edges) for lattice in lattices]
@@ -87,18 +115,46 @@ def features(
     one, atoms = np.ones(len(edges)), edges[:, 1] - edges[:, 0]
     low, tall = np.maximum(_USUAL_HEIGHT[0] - height, 0), np.maximum(height - _USUAL_HEIGHT[1], 0)
     wide = np.maximum(width - _USUAL_WIDTH, 0)
-    digit = np.stack([one, atoms, low, tall, wide, cut, piece, off_line], axis=1)
+    line, beside = np.zeros_like(belief), np.zeros(len(edges))
+    if frames is not None:
+        seen = [_line_belief(*pair) for pair in zip(lattices, frames, strict=True)]
+        line, beside = (np.concatenate(parts) for parts in zip(*seen, strict=True))
+    digit = np.stack([beside, one, atoms, low, tall, wide, cut, piece, off_line], axis=1)
     mark = np.stack([one, atoms, height, wide, cut, piece], axis=1)
-    return belief, digit, mark
+    return Features(belief, line, digit, mark)
 
 
-def edge_scores(
-    belief: NDArray[np.float64], digit: NDArray[np.float64], mark: NDArray[np.float64], weights: PathWeights
-) -> NDArray[np.float64]:
-    """Score of each edge as each digit and as a mark, float64 (E, 11), from its `features`."""
-    scores = np.empty_like(belief)
-    scores[:, :NOT_A_DIGIT] = weights.digit[0] * belief[:, :NOT_A_DIGIT] + (digit @ weights.digit[1:])[:, None]
-    scores[:, NOT_A_DIGIT] = weights.mark[0] * belief[:, NOT_A_DIGIT] + mark @ weights.mark[1:]
+def _line_belief(lattice: Lattice, frames: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """What the line reader says of each edge: `Features.line`, and log-probability of no digit beside the middle."""
+    at = (lattice.columns - (FRAME - 1) / 2) / FRAME
+    places = np.arange(len(frames))
+    line = np.stack([np.interp(at, places, column) for column in frames.T], axis=1)
+    sums = np.concatenate([[0.0], np.cumsum(_log(frames[:, NOTHING]))])
+
+    def nothing_within(reach: NDArray[np.floating]) -> NDArray[np.float64]:
+        sides = ((lattice.columns + side * reach) / FRAME for side in (-1, 1))
+        left, right = (np.interp(side, np.arange(len(sums)), sums) for side in sides)
+        return np.asarray(right - left)
+
+    whole = nothing_within(lattice.reach)
+    middle = nothing_within(np.minimum(np.maximum(_MIDDLE[0] * lattice.reach, _MIDDLE[1]), lattice.reach))
+    belief = _log(line)
+    belief[:, NOTHING] = whole
+    return belief, whole - middle
+
+
+def _log(probabilities: NDArray[np.floating]) -> NDArray[np.float64]:
+    return np.log(probabilities.astype(np.float64) + _FLOOR)
+
+
+def edge_scores(known: Features, weights: PathWeights) -> NDArray[np.float64]:
+    """Score of each edge as each digit and as a mark, float64 (E, 11), from its features."""
+    scores = np.empty_like(known.belief)
+    digits = slice(NOT_A_DIGIT)
+    scores[:, digits] = weights.digit[0] * known.belief[:, digits] + weights.digit[1] * known.line[:, digits]
+    scores[:, digits] += (known.digit @ weights.digit[2:])[:, None]
+    scores[:, NOT_A_DIGIT] = weights.mark[0] * known.belief[:, NOT_A_DIGIT] + weights.mark[1] * known.line[:, NOTHING]
+    scores[:, NOT_A_DIGIT] += known.mark @ weights.mark[2:]
     return scores
 
 

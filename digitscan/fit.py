@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from digitscan import paths
-from digitscan.decode import DIGIT_FEATURES, PLAIN_WEIGHTS, edge_scores, features
+from digitscan.decode import DIGIT_FEATURES, PLAIN_WEIGHTS, Features, edge_scores, features
 from digitscan.schema import NOT_A_DIGIT, Lattice, PathWeights
 
 if TYPE_CHECKING:
@@ -35,17 +35,20 @@ _PULL = 1e-3
 
 
 class Known(NamedTuple):
-    """Lattices, their edges' class probabilities float32 (E, 12) and true classes uint8 (E,)."""
+    """Lattices, their edges' class probabilities float32 (E, 12) and true classes uint8 (E,), and the line reader's
+    frames of each lattice float32 (T, 11), or None.
+    """
 
     lattices: Sequence[Lattice]
     probabilities: NDArray[np.float32]
     labels: NDArray[np.uint8]
+    frames: Sequence[NDArray[np.float32]] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class _Problem:
     lattices: Sequence[Lattice]
-    inputs: tuple[Floats, Floats, Floats]
+    inputs: Features
     right: NDArray[np.bool_]
     """(E, 11): whether a right path may read the edge so."""
 
@@ -80,7 +83,7 @@ def _unpacked(weights: Floats) -> PathWeights:
 
 def _likelihood(problem: _Problem, weights: PathWeights, sharpness: float) -> float:
     """Mean log-probability of the right readings."""
-    scores = sharpness * edge_scores(*problem.inputs, weights)
+    scores = sharpness * edge_scores(problem.inputs, weights)
     right = np.where(problem.right, scores, -np.inf)
     sums = [
         paths.forward(paths.scores(problem.lattices, np.logaddexp.reduce(values, axis=1)))[:, -1]
@@ -97,12 +100,14 @@ def _problem(known: Known, *thirds: int) -> _Problem:
     solvable = np.isfinite(paths.forward(paths.scores(known.lattices, values))[:, -1])
     solvable &= np.isin(np.arange(len(ends)) % 3, thirds)
     keep = np.repeat(solvable, np.diff(ends, prepend=0))
-    lattices = [lattice for lattice, can in zip(known.lattices, solvable, strict=True) if can]
-    return _Problem(lattices, features(lattices, known.probabilities[keep]), right[keep])
+    chosen = np.flatnonzero(solvable).tolist()
+    lattices = [known.lattices[index] for index in chosen]
+    frames = None if known.frames is None else [known.frames[index] for index in chosen]
+    return _Problem(lattices, features(lattices, known.probabilities[keep], frames), right[keep])
 
 
 def _gradient(problem: _Problem, weights: PathWeights) -> Floats:
-    scores = edge_scores(*problem.inputs, weights)
+    scores = edge_scores(problem.inputs, weights)
     right = np.where(problem.right, scores, -np.inf)
     expected = [_expected(problem, values) for values in (right, scores)]
     return (expected[0] - expected[1]) / len(problem.lattices)
@@ -114,13 +119,14 @@ def _expected(problem: _Problem, scores: Floats) -> Floats:
         total = np.logaddexp.reduce(scores, axis=1)
         share = np.where(np.isneginf(scores), 0.0, np.exp(scores - total[:, None]))
     used = share * paths.posteriors(paths.scores(problem.lattices, total))[paths.place(problem.lattices)][:, None]
-    belief, digit, mark = problem.inputs
+    known = problem.inputs
     as_digit, as_mark = used[:, :NOT_A_DIGIT], used[:, NOT_A_DIGIT]
+    beliefs = (known.belief, known.line)
     return np.concatenate(
         [
-            [(as_digit * belief[:, :NOT_A_DIGIT]).sum()],
-            as_digit.sum(axis=1) @ digit,
-            [as_mark @ belief[:, NOT_A_DIGIT]],
-            as_mark @ mark,
+            [(as_digit * belief[:, :NOT_A_DIGIT]).sum() for belief in beliefs],
+            as_digit.sum(axis=1) @ known.digit,
+            [as_mark @ belief[:, NOT_A_DIGIT] for belief in beliefs],
+            as_mark @ known.mark,
         ]
     )

@@ -97,7 +97,7 @@ class Manner:
     zero_size: float
     """Of a 0, as a part of other digits' height."""
     ligatures: float
-    """Chance that the pen stays on the paper between two zeros; a tenth of it between other digits."""
+    """Chance that the pen stays on the paper between two zeros; a quarter of it between other digits."""
     boldness: float
     """How far digits from bitmaps are thickened: -1 thin to 1 thick."""
 
@@ -270,7 +270,7 @@ class _Line:
             before = self.written[-1]
             zeros = before.label == new.label == "0"
             both = before.label in DIGITS and new.label in DIGITS
-            if both and rng.random() < manner.ligatures * (1 if zeros else 0.1):
+            if both and rng.random() < manner.ligatures * (1 if zeros else 0.25):
                 self.written[-1], new = _joined(before, new, manner.pen, rng)
         rows, _, last = self._sides(new.patch)
         self.reach[rows] = np.maximum(self.reach[rows], last + 1 + new.patch.x)

@@ -113,6 +113,12 @@ class ModelCard:
     normalizer_version: int
     path_weights: PathWeights | None = None
     """How lattices are read with this model; None where only single digits were trained on."""
+    line_reader: str = ""
+    """Name of the model, beside this one, that is asked about lines; empty where there is none."""
+    line_reader_sha256: str = ""
+    """Of its `.tflite` file."""
+    calibration: str = ""
+    """The command line that fitted `path_weights`, where it was not the training's own."""
     strokes: dict[str, str] = field(default_factory=dict)
     """The files of pen strokes that it learned from, by name, with their SHA-256."""
     tflite_sha256: str

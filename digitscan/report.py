@@ -207,8 +207,13 @@ class CsvReport:
 
 def write_table(path: Path, head: Row, table: Iterable[Row]) -> None:
     """Writes another table as CSV, as a whole or not at all. Raises OutputError."""
+    write_file(path, _csv([head, *table]))
+
+
+def write_file(path: Path, content: bytes) -> None:
+    """Writes a file as a whole or not at all. Raises OutputError."""
     with _replaced(path) as stream, _output_errors(str(path)):
-        stream.write(_csv([head, *table]))
+        stream.write(content)
         stream.flush()
 
 

@@ -10,20 +10,24 @@ import os
 from collections import deque
 from dataclasses import dataclass
 from itertools import chain, islice
-from typing import TYPE_CHECKING, Protocol
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 
+from digitscan.classifier import Classifier
 from digitscan.decode import PLAIN_WEIGHTS, decode
+from digitscan.errors import ModelError
 from digitscan.image import read_pages
 from digitscan.ink import find_ink, find_single_ink
+from digitscan.linereader import LineReader
 from digitscan.normalize import normalize, normalize_all
 from digitscan.pool import workers
 from digitscan.schema import CLASS_COUNT, Ink, Layout, Page, PageFailure, PageGlyphs, PageNumbers, PathWeights, Settings
 from digitscan.segment import segment
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
     from concurrent.futures import Future, ProcessPoolExecutor
 
     from numpy.typing import NDArray
@@ -49,6 +53,21 @@ class Predictor(Protocol):
         """Classify all glyphs; N may be 0."""
 
 
+class StripPredictor(Protocol):
+    """Anything that turns strips, uint8 (STRIP_HEIGHT, W), into probabilities of their frames, float32 (T, 11)."""
+
+    def __call__(self, strips: Sequence[NDArray[np.uint8]], /) -> list[NDArray[np.float32]]:
+        """Read all strips, at least one."""
+
+
+class Reader(NamedTuple):
+    """What reads pages: a classifier, a line reader if there is one, and how their beliefs are weighed."""
+
+    classify: Predictor
+    read_strips: StripPredictor | None = None
+    weights: PathWeights = PLAIN_WEIGHTS
+
+
 @dataclass(frozen=True, slots=True)
 class _Part:
     """What one task returns; `next_page` is where the file goes on, None at its end."""
@@ -57,21 +76,38 @@ class _Part:
     next_page: int | None
 
 
-def scan(
-    files: Iterable[str | PageFailure], predict: Predictor, settings: Settings, weights: PathWeights | None = None
-) -> Iterator[PageNumbers | PageFailure]:
+def load_reader(model: str | None, threads: int = 1) -> Reader:
+    """The reader of a model and of the line reader that its card names; None is the model in the package.
+
+    Raises ModelError where one of them is missing, damaged, or not what it should be.
+    """
+    classifier = Classifier.load(model, threads)
+    card = classifier.card
+    line_reader = (
+        LineReader.load(str(Path(classifier.name).with_name(card.line_reader)), threads) if card.line_reader else None
+    )
+    if line_reader and line_reader.card.tflite_sha256 != card.line_reader_sha256:
+        raise ModelError(
+            f"{line_reader.name} is not the line reader that {classifier.name} was calibrated with; "
+            "run digitscan calibrate"
+        )
+    return Reader(classifier, line_reader, card.path_weights or PLAIN_WEIGHTS)
+
+
+def scan(files: Iterable[str | PageFailure], reader: Reader, settings: Settings) -> Iterator[PageNumbers | PageFailure]:
     """Every page of every file, in order; a page that can't be read comes as a `PageFailure`.
 
-    A failure among `files` (an unreadable folder) is handed on in its place. `weights` are those on the model's card.
+    A failure among `files` (an unreadable folder) is handed on in its place.
     """
     for batch in _batches(_read(files, settings)):
-        yield from _classify(batch, predict, weights or PLAIN_WEIGHTS)
+        yield from _classify(batch, reader)
 
 
 def page_glyphs(page: Page, layout: Layout) -> PageGlyphs:
     """The lattices of one page and their normalised candidates."""
     segments = segment(page_ink(page, layout), layout)
-    return PageGlyphs(page.file, page.number, segments.lattices, normalize_all(segments.inks))
+    strips = tuple(strip.pixels for strip in segments.strips)
+    return PageGlyphs(page.file, page.number, segments.lattices, normalize_all(segments.inks), strips)
 
 
 def page_ink(page: Page, layout: Layout) -> Ink:
@@ -152,23 +188,22 @@ def _batches(pages: Iterator[PageGlyphs | PageFailure]) -> Iterator[list[PageGly
         yield batch
 
 
-def _classify(
-    batch: list[PageGlyphs | PageFailure], predict: Predictor, weights: PathWeights
-) -> Iterator[PageNumbers | PageFailure]:
-    glyphs = [page.glyphs for page in batch if isinstance(page, PageGlyphs)]
-    probabilities = predict(np.concatenate(glyphs)) if glyphs else np.empty((0, CLASS_COUNT), np.float32)
-    end = 0
+def _classify(batch: list[PageGlyphs | PageFailure], reader: Reader) -> Iterator[PageNumbers | PageFailure]:
+    pages = [page for page in batch if isinstance(page, PageGlyphs)]
+    glyphs = [page.glyphs for page in pages]
+    probabilities = reader.classify(np.concatenate(glyphs)) if glyphs else np.empty((0, CLASS_COUNT), np.float32)
+    strips = [strip for page in pages for strip in page.strips]
+    frames = reader.read_strips(strips) if reader.read_strips and strips else None
+    glyph_end = strip_end = 0
     for page in batch:
         if isinstance(page, PageFailure):
             yield page
-        else:
-            start, end = end, end + len(page.glyphs)
-            yield _numbers(page, probabilities[start:end], weights)
-
-
-def _numbers(page: PageGlyphs, probabilities: NDArray[np.float32], weights: PathWeights) -> PageNumbers:
-    lines = decode(page.lattices, probabilities, weights)
-    return PageNumbers(page.file, page.page, tuple(chain.from_iterable(lines)))
+            continue
+        glyph_start, glyph_end = glyph_end, glyph_end + len(page.glyphs)
+        strip_start, strip_end = strip_end, strip_end + len(page.strips)
+        own = frames[strip_start:strip_end] if frames else None
+        lines = decode(page.lattices, probabilities[glyph_start:glyph_end], own, reader.weights)
+        yield PageNumbers(page.file, page.page, tuple(chain.from_iterable(lines)))
 
 
 def normalize_digit(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:

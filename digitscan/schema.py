@@ -28,6 +28,20 @@ WRONG_CUT = 11
 
 CLASS_COUNT = 12
 
+UNCERTAIN = 255
+"""Label of what a person would argue about; not trained on."""
+
+STRIP_HEIGHT = 40
+"""Rows of a text line's picture for the line reader; a digit is half as high."""
+
+FRAME = 2
+"""Columns of a strip that the line reader says one thing about."""
+
+NOTHING = 10
+"""What the line reader says of a frame in which no digit has its middle. 0 to 9 are the digits."""
+
+FRAME_CLASS_COUNT = 11
+
 
 class Layout(StrEnum):
     """What one image holds."""
@@ -66,6 +80,7 @@ class Arch(StrEnum):
 
     CNN = "cnn"
     MLP = "mlp"
+    LINE = "line"
 
 
 COLUMNS: dict[Per, tuple[str, ...]] = {
@@ -216,7 +231,8 @@ class Lattice:
 
     `edges` is int32 (E, 2), sorted; `boxes` int32 (E, 4) with x, y, width, height in working pixels; `whole` bool (E,)
     is true where a candidate is made of whole components, not of cut pieces; `cuts` float32 (E,) is the ink that was
-    cut through on both sides, in strokes; `height` the usual height of a digit on this line in working pixels;
+    cut through on both sides, in strokes; `columns` float32 (E,) a candidate's middle and `reach` float32 (E,) half its
+    width, both in columns of the line's strip; `height` the usual height of a digit on this line in working pixels;
     `to_page` float64 (2, 3) maps working to page pixels.
     """
 
@@ -224,6 +240,8 @@ class Lattice:
     boxes: NDArray[np.int32]
     whole: NDArray[np.bool_]
     cuts: NDArray[np.float32]
+    columns: NDArray[np.float32]
+    reach: NDArray[np.float32]
     height: float
     to_page: NDArray[np.float64]
 
@@ -243,12 +261,14 @@ class PathWeights:
 
 @dataclass(frozen=True, slots=True)
 class PageGlyphs:
-    """What a worker returns for a page: never the page itself, only 784 bytes a candidate.
+    """What a worker returns for a page: never the page itself, only 784 bytes a candidate and a strip a line.
 
-    `glyphs` is uint8 (N, 28, 28), the candidates of all lattices one after the other.
+    `glyphs` is uint8 (N, 28, 28), the candidates of all lattices one after the other; `strips` has the picture of each
+    lattice's line, uint8 (STRIP_HEIGHT, W).
     """
 
     file: str
     page: int
     lattices: tuple[Lattice, ...]
     glyphs: NDArray[np.uint8]
+    strips: tuple[NDArray[np.uint8], ...]

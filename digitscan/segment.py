@@ -16,6 +16,7 @@ from digitscan.cut import Cuts, find_cuts
 from digitscan.lines import digit_height, find_lines
 from digitscan.paths import SPAN
 from digitscan.schema import Ink, Lattice, Layout
+from digitscan.strips import Strip, draw_strip
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -37,10 +38,13 @@ _NO_CUTS = Cuts(np.empty((0, 0), np.int32), np.empty(0, np.float32))
 
 @dataclass(frozen=True, slots=True)
 class Segments:
-    """The lattices of a page in reading order and the ink of their candidates: uint8 (h, w), edge after edge."""
+    """The lattices of a page in reading order, the ink of their candidates, uint8 (h, w), edge after edge, and the
+    strip of each line.
+    """
 
     lattices: tuple[Lattice, ...]
     inks: tuple[NDArray[np.uint8], ...]
+    strips: tuple[Strip, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,22 +66,25 @@ def segment(ink: Ink, layout: Layout) -> Segments:
     With `Layout.LINE` all ink belongs to one line; with `Layout.DIGIT` it is one candidate.
     """
     if not ink.mask.any():
-        return Segments((), ())
+        return Segments((), (), ())
     if layout is Layout.DIGIT:
         return _single(ink)
     labels, boxes = _components(ink.mask)
     height = digit_height(boxes, ink.stroke)
     atoms, atom_map = _split(ink, labels, boxes, height)
     lines = [np.arange(len(boxes))] if layout is Layout.LINE else find_lines(boxes, height)
-    lattices, inks = [], []
+    lattices, inks, strips = [], [], []
     for line in lines:
         members = np.flatnonzero(np.isin(atoms.component, line))
         centres = atoms.boxes[members, 0] * 2 + atoms.boxes[members, 2]
         members = members[np.argsort(centres, kind="stable")]
-        lattice = _lattice(atoms.take(members), digit_height(boxes[line], ink.stroke), ink.to_page)
+        own_height = digit_height(boxes[line], ink.stroke)
+        strip = _strip(ink.level, atom_map, members, atoms.boxes[members], own_height)
+        lattice = _lattice(atoms.take(members), own_height, strip, ink.to_page)
         lattices.append(lattice)
+        strips.append(strip)
         inks.extend(_cut_out(ink.level, atom_map, members, lattice))
-    return Segments(tuple(lattices), tuple(inks))
+    return Segments(tuple(lattices), tuple(inks), tuple(strips))
 
 
 def _components(mask: NDArray[np.bool_]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
@@ -91,8 +98,11 @@ def _single(ink: Ink) -> Segments:
     box = np.array([cv2.boundingRect(ink.level)], np.int32)
     x, y, width, height = box[0]
     edge = np.array([[0, 1]], np.int32)
-    lattice = Lattice(edge, box, np.ones(1, np.bool_), np.zeros(1, np.float32), float(height), ink.to_page)
-    return Segments((lattice,), (ink.level[y : y + height, x : x + width],))
+    glyph = ink.level[y : y + height, x : x + width]
+    strip = draw_strip(glyph, x, y, box, float(height))
+    place = _on_strip(box, strip)
+    lattice = Lattice(edge, box, np.ones(1, np.bool_), np.zeros(1, np.float32), *place, float(height), ink.to_page)
+    return Segments((lattice,), (glyph,), (strip,))
 
 
 def _split(
@@ -181,7 +191,7 @@ class _Joins:
         )
 
 
-def _lattice(atoms: _Atoms, height: float, to_page: NDArray[np.float64]) -> Lattice:
+def _lattice(atoms: _Atoms, height: float, strip: Strip, to_page: NDArray[np.float64]) -> Lattice:
     """All sensible joins of neighbouring atoms; each is made from the one that is an atom shorter."""
     count = len(atoms.boxes)
     start = np.arange(count)
@@ -197,14 +207,21 @@ def _lattice(atoms: _Atoms, height: float, to_page: NDArray[np.float64]) -> Latt
     table = np.concatenate(found)
     table = table[np.lexsort((table[:, 1], table[:, 0]))]
     cut = np.append(atoms.cut, np.float32(0))
+    boxes = table[:, 2:6].astype(np.int32)
     return Lattice(
         table[:, :2].astype(np.int32),
-        table[:, 2:6].astype(np.int32),
+        boxes,
         table[:, 6] > 0,
         cut[table[:, 0]] + cut[table[:, 1]],
+        *_on_strip(boxes, strip),
         height,
         to_page,
     )
+
+
+def _on_strip(boxes: NDArray[np.int32], strip: Strip) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Middle and half the width of each box in columns of the strip."""
+    return strip.columns(boxes[:, 0] + boxes[:, 2] / 2), (boxes[:, 2] * (strip.scale / 2)).astype(np.float32)
 
 
 def _edges(joins: _Joins, start: NDArray[np.intp], stop: NDArray[np.intp]) -> NDArray[np.intp]:
@@ -228,12 +245,37 @@ def _cut_out(
     place = np.full(atom_map.max() + 2, -1, np.int16)
     place[members] = np.arange(len(members))
     inks = []
-    for (start, stop), (x, y, width, height) in zip(lattice.edges, lattice.boxes.tolist(), strict=True):
-        top, left = max(0, y - 1), max(0, x - 1)
-        window = np.s_[top : y + height + 1, left : x + width + 1]
+    for (start, stop), box in zip(lattice.edges, lattice.boxes.tolist(), strict=True):
+        window = _around(box)
         order = place[atom_map[window]]
-        own = ((order >= start) & (order < stop)).view(np.uint8)
-        # The soft edge belongs to the glyph where no other glyph's ink lies.
-        soft = cv2.dilate(own, np.ones((3, 3), np.uint8)) & ((atom_map[window] < 0) | (own > 0))
-        inks.append(np.asarray(cv2.bitwise_and(level[window], level[window], mask=soft.view(np.uint8)), np.uint8))
+        inks.append(_soft_ink(level[window], (order >= start) & (order < stop), atom_map[window]))
     return inks
+
+
+def _strip(
+    level: NDArray[np.uint8],
+    atom_map: NDArray[np.int32],
+    members: NDArray[np.intp],
+    boxes: NDArray[np.int32],
+    height: float,
+) -> Strip:
+    """The strip of the line that these atoms make."""
+    is_member = np.zeros(atom_map.max() + 2, np.bool_)
+    is_member[members] = True
+    (left, top), (right, bottom) = boxes[:, :2].min(axis=0), (boxes[:, :2] + boxes[:, 2:]).max(axis=0)
+    window = _around([int(left), int(top), int(right - left), int(bottom - top)])
+    ink = _soft_ink(level[window], is_member[atom_map[window]], atom_map[window])
+    return draw_strip(ink, window[1].start, window[0].start, boxes, height)
+
+
+def _around(box: list[int]) -> tuple[slice, slice]:
+    """Rows and columns of a box with the soft edge around it."""
+    x, y, width, height = box
+    return slice(max(0, y - 1), y + height + 1), slice(max(0, x - 1), x + width + 1)
+
+
+def _soft_ink(level: NDArray[np.uint8], own: NDArray[np.bool_], atoms: NDArray[np.int32]) -> NDArray[np.uint8]:
+    """The ink of the pixels `own`, with their soft edge where no other glyph's ink lies."""
+    mask = own.view(np.uint8)
+    soft = cv2.bitwise_and(cv2.dilate(mask, np.ones((3, 3), np.uint8)), ((atoms < 0) | own).view(np.uint8))
+    return np.asarray(cv2.bitwise_and(level, level, mask=soft), np.uint8)

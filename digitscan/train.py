@@ -11,24 +11,26 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from digitscan import __version__
-from digitscan.augment import augment
+from digitscan.courses import glyph_course, join_films, strip_course
 from digitscan.errors import Interrupted, ModelError, OutputError, UsageError
 from digitscan.fit import Known, fit_weights
 from digitscan.model import (
     DIGIT_COUNT,
     ModelCard,
+    ModelResult,
     load_model,
     model_file,
     native_stderr_without,
     score_classes,
     sha256,
 )
-from digitscan.schema import CLASS_COUNT, GLYPH_SIZE, NORMALIZER_VERSION, Arch, PathWeights, Samples
+from digitscan.networks import build, count_mflop
+from digitscan.schema import CLASS_COUNT, FRAME_CLASS_COUNT, NORMALIZER_VERSION, UNCERTAIN, Arch, PathWeights
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -36,23 +38,17 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from digitscan.candidates import Lessons
+    from digitscan.courses import Course
     from digitscan.datasets import Dataset
 
     Predictor = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 
 NO_TENSORFLOW = "training needs TensorFlow: pip install 'digitscan[train]'"
+NO_STROKES = "a line reader learns from lines that are written for it: it needs --strokes"
 
 PREDICT_BATCH = 500
 NATIVE_NOISE = (b"WARNING: All log messages before absl", b"I0000 ", b"W0000 ")
 """What TensorFlow's C++ part prints at its start, whatever its log level."""
-
-
-class Material(NamedTuple):
-    """What a network learns from: each epoch all of `training` and some of `extra`; `validation` picks the epoch."""
-
-    training: Samples
-    extra: Samples | None
-    validation: Samples
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +84,15 @@ RECIPES = {
         average_decay=0.999,
     ),
     Arch.MLP: Recipe(epochs=30, batch_size=128, learning_rate=1e-3),
+    Arch.LINE: Recipe(
+        epochs=12,
+        batch_size=16,
+        learning_rate=2e-3,
+        augmented=True,
+        warmup=0.05,
+        weight_decay=0.02,
+        average_decay=0.999,
+    ),
 }
 
 
@@ -161,8 +166,8 @@ def train(options: TrainOptions, dataset: Dataset, observer: Observer, lessons: 
     """
     recipe = _recipe(options)
     _start_tensorflow()
-    data = _material(dataset, lessons.candidates if lessons else None, options)
-    classes = CLASS_COUNT if lessons else DIGIT_COUNT
+    course = _course(dataset, lessons, recipe, options)
+    classes = FRAME_CLASS_COUNT if options.arch is Arch.LINE else CLASS_COUNT if lessons else DIGIT_COUNT
     # Made before the training: a folder that can't be written to is reported before the hours of work.
     with _output_errors(options.output):
         staging = _staging_folder(options.output)
@@ -171,7 +176,7 @@ def train(options: TrainOptions, dataset: Dataset, observer: Observer, lessons: 
             network = build(options.arch, classes, options.seed)
             if options.start:
                 _take_weights(network, options.start)
-            fitted = fit(network, recipe, data, options.seed, observer, options.keep_partial)
+            fitted = fit(network, recipe, course, options.seed, observer, options.keep_partial)
             with _output_errors(options.output):
                 card = _export(fitted, recipe, options, dataset, lessons, Path(folder))
                 _publish(Path(folder), options.output)
@@ -201,94 +206,14 @@ def _recipe(options: TrainOptions) -> Recipe:
     return recipe
 
 
-def _material(dataset: Dataset, candidates: Samples | None, options: TrainOptions) -> Material:
-    training, validation = _hold_out(dataset.train, options.validation, options.seed)
-    if candidates is None:
-        return Material(training, None, validation)
-    # As many candidates as digits pick the epoch: both count the same.
-    extra, extra_validation = _hold_out(candidates, len(validation.labels) / len(candidates.labels), options.seed)
-    joined = (np.concatenate(pair) for pair in zip(validation, extra_validation, strict=True))
-    return Material(training, extra, Samples(*joined))
-
-
-def _hold_out(samples: Samples, fraction: float, seed: int) -> tuple[Samples, Samples]:
-    """Split at random into what is trained on and what picks the epoch."""
-    count = len(samples.labels)
-    held = round(count * fraction)
-    if not 0 < held < count:
-        raise UsageError(f"{count} training digits can't be split with --validation {fraction:g}")
-    order = np.random.default_rng(seed).permutation(count)
-    return samples.take(order[held:]), samples.take(order[:held])
-
-
-# --- the networks ---
-
-
-def build(arch: Arch, classes: int, seed: int) -> Any:
-    """A new Keras network: float32 (N, 28, 28) from 0 to 255 -> probabilities float32 (N, `classes`).
-
-    The scaling to 0..1 is its first layer, so that no caller can get it wrong.
-    """
-    _start_tensorflow()
-    import keras
-
-    keras.utils.set_random_seed(seed)
-    glyphs = keras.Input((GLYPH_SIZE, GLYPH_SIZE), name="glyphs")
-    scaled = keras.layers.Rescaling(1 / 255)(glyphs)
-    features = {Arch.CNN: _cnn, Arch.MLP: _mlp}[arch](scaled)
-    return keras.Model(glyphs, keras.layers.Dense(classes, activation="softmax")(features), name=arch.value)
-
-
-def _mlp(x: Any) -> Any:
-    """Two hidden layers, as in the project's first README."""
-    from keras import layers
-
-    x = _flat(x)
-    for _ in range(2):
-        x = layers.Dense(128, activation="relu")(x)
-    return x
-
-
-def _cnn(x: Any) -> Any:
-    """Convolutions within 10 MFLOP: few channels where the picture is large, many where it is small."""
-    from keras import layers, ops
-
-    x = ops.expand_dims(x, -1)
-    x = _convolution(x, 24)
-    x = _convolution(x, 32, stride=2)
-    x = _convolution(x, 64, stride=2)
-    x = _convolution(x, 64)
-    x = layers.MaxPooling2D()(x)
-    x = _convolution(x, 96)
-    return layers.Dropout(0.3)(_flat(x))
-
-
-def _flat(x: Any) -> Any:
-    """One vector a glyph. The layers Flatten and Reshape ask for the batch size when they run, which LiteRT does
-    outside of its fast path.
-    """
-    from keras import ops
-
-    return ops.reshape(x, (-1, int(np.prod(x.shape[1:]))))
-
-
-def _convolution(x: Any, channels: int, stride: int = 1) -> Any:
-    """3x3 convolution, batch norm (which the export folds into the convolution), ReLU."""
-    from keras import layers
-
-    x = layers.Conv2D(channels, 3, strides=stride, padding="same", use_bias=False)(x)
-    return layers.ReLU()(layers.BatchNormalization()(x))
-
-
-def count_mflop(network: Any) -> float:
-    """Million floating-point operations of the convolutions and dense layers for one glyph; a multiply-add is two."""
-    operations = 0
-    for layer in network.layers:
-        kernel = getattr(layer, "kernel", None)
-        if kernel is not None:
-            positions = layer.output.shape[1:-1]
-            operations += 2 * int(np.prod(kernel.shape)) * int(np.prod(positions, dtype=np.int64))
-    return operations / 1e6
+def _course(dataset: Dataset, lessons: Lessons | None, recipe: Recipe, options: TrainOptions) -> Course:
+    if options.arch is Arch.LINE:
+        if lessons is None:
+            raise UsageError(NO_STROKES)
+        return strip_course(*lessons.strips, options.validation, options.seed)
+    candidates = lessons.candidates if lessons else None
+    share, augmented = recipe.extra_share, recipe.augmented
+    return glyph_course(dataset.train, candidates, options.validation, share, options.seed, augmented=augmented)
 
 
 # --- the training ---
@@ -297,7 +222,7 @@ def count_mflop(network: Any) -> float:
 def fit(
     network: Any,
     recipe: Recipe,
-    data: Material,
+    course: Course,
     seed: int,
     observer: Observer,
     keep_partial: bool = False,
@@ -306,7 +231,7 @@ def fit(
 
     KeyboardInterrupt ends it early with `keep_partial` and at least one epoch done; else it is passed on.
     """
-    trainer = _Trainer(network, recipe, data)
+    trainer = _Trainer(network, recipe, course)
     generator = np.random.default_rng(seed)
     best: EpochResult | None = None
     weights, complete, epoch = None, True, 0
@@ -328,22 +253,18 @@ def fit(
 class _Trainer:
     """A network in training, and the average of its weights."""
 
-    def __init__(self, network: Any, recipe: Recipe, data: Material) -> None:
+    def __init__(self, network: Any, recipe: Recipe, course: Course) -> None:
         import keras
         import tensorflow as tf
 
         self.recipe = recipe
-        self.data = data
-        extra = len(data.extra.labels) if data.extra else 0
-        self.extra = min(extra, round(recipe.extra_share * len(data.training.labels)))
-        samples = len(data.training.labels) + self.extra
-        self.batch_size = min(recipe.batch_size, samples)
-        self.steps = samples // self.batch_size
+        self.course = course
+        self.batch_size = min(recipe.batch_size, course.size)
+        self.steps = course.size // self.batch_size
         self.network = network
         self.averaged = keras.models.clone_model(network)
         self.averaged.set_weights(network.get_weights())
         self.predict = predictor(self.averaged)
-        self._loss = keras.losses.CategoricalCrossentropy(label_smoothing=recipe.label_smoothing)
         self._optimizer = _optimizer(recipe, recipe.epochs * self.steps)
         self._step = tf.function(self._gradient_step)
 
@@ -357,12 +278,12 @@ class _Trainer:
         """Go through one epoch's samples in a random order, then measure the average on the validation part."""
         started = time.monotonic()
         loss = accuracy = 0.0
-        for step, (images, labels) in enumerate(self._batches(generator), start=1):
+        for step, (images, labels) in enumerate(self.course.batches(self.batch_size, generator), start=1):
             sums = self._step(images, labels)
             loss += (float(sums[0]) - loss) / step
             accuracy += (float(sums[1]) - accuracy) / step
             observer.batch(epoch, step, self.steps, loss, accuracy)
-        validation_loss, validation_accuracy = _measure(self.predict, self.data.validation)
+        validation_loss, validation_accuracy = _measure(self.predict, *self.course.validation)
         better = best is None or (validation_accuracy, -validation_loss) > (
             best.validation_accuracy,
             -best.validation_loss,
@@ -378,29 +299,15 @@ class _Trainer:
             better,
         )
 
-    def _batches(self, generator: np.random.Generator) -> Iterator[Samples]:
-        """One epoch, in batches of one size; the rest that doesn't fill one comes up in another epoch."""
-        samples = self._epoch_samples(generator)
-        order = generator.permutation(len(samples.labels))[: self.steps * self.batch_size]
-        for chosen in order.reshape(self.steps, self.batch_size):
-            images, labels = samples.take(chosen)
-            yield Samples(augment(images, generator) if self.recipe.augmented else images, labels)
-
-    def _epoch_samples(self, generator: np.random.Generator) -> Samples:
-        """All digits of the data set, and as many of the other candidates as the recipe wants."""
-        if self.data.extra is None:
-            return self.data.training
-        drawn = self.data.extra.take(generator.permutation(len(self.data.extra.labels))[: self.extra])
-        joined = (np.concatenate(pair) for pair in zip(self.data.training, drawn, strict=True))
-        return Samples(*joined)
-
     def _gradient_step(self, images: Any, labels: Any) -> tuple[Any, Any]:
         """One step of the optimiser and of the average; runs as a TensorFlow graph. Mean loss and accuracy."""
         import tensorflow as tf
 
         with tf.GradientTape() as tape:
             probabilities = self.network(tf.cast(images, tf.float32), training=True)
-            loss = self._loss(tf.one_hot(labels, probabilities.shape[-1]), probabilities)
+            known = tf.cast(labels != UNCERTAIN, tf.float32)
+            count = tf.maximum(tf.reduce_sum(known), 1.0)
+            loss = tf.reduce_sum(known * self._loss(labels, probabilities)) / count
         variables = self.network.trainable_variables
         self._optimizer.apply(tape.gradient(loss, variables), variables)
         # Young averages look back less far, so that the random start is soon forgotten.
@@ -409,8 +316,15 @@ class _Trainer:
         rate = rate if self.recipe.average_decay else 1.0
         for average, weight in zip(self.averaged.weights, self.network.weights, strict=True):
             average.assign(average + rate * (weight - average))
-        right = tf.equal(tf.argmax(probabilities, axis=1, output_type=tf.int32), tf.cast(labels, tf.int32))
-        return loss, tf.reduce_mean(tf.cast(right, tf.float32))
+        right = tf.equal(tf.argmax(probabilities, axis=-1, output_type=tf.int32), tf.cast(labels, tf.int32))
+        return loss, tf.reduce_sum(tf.cast(right, tf.float32)) / count
+
+    def _loss(self, labels: Any, probabilities: Any) -> Any:
+        import keras
+        import tensorflow as tf
+
+        truth = tf.one_hot(labels, probabilities.shape[-1])
+        return keras.losses.categorical_crossentropy(truth, probabilities, label_smoothing=self.recipe.label_smoothing)
 
 
 def _optimizer(recipe: Recipe, steps: int) -> Any:
@@ -428,32 +342,29 @@ def _optimizer(recipe: Recipe, steps: int) -> Any:
     return optimizer
 
 
-def _measure(predict: Predictor, samples: Samples) -> tuple[float, float]:
-    """Cross-entropy and accuracy."""
-    probabilities = predict(samples.images)
-    truth = probabilities[np.arange(len(samples.labels)), samples.labels]
-    accuracy = float(np.mean(probabilities.argmax(axis=1) == samples.labels))
-    return float(-np.log(np.maximum(truth, 1e-7)).mean()), accuracy
+def _measure(predict: Predictor, inputs: NDArray[np.uint8], labels: NDArray[np.uint8]) -> tuple[float, float]:
+    """Cross-entropy and accuracy where the label is certain."""
+    known = labels != UNCERTAIN
+    probabilities, truth = predict(inputs)[known], labels[known]
+    accuracy = float(np.mean(probabilities.argmax(axis=1) == truth))
+    return float(-np.log(np.maximum(probabilities[np.arange(len(truth)), truth], 1e-7)).mean()), accuracy
 
 
 # --- models as files ---
 
 
 def predictor(network: Any) -> Predictor:
-    """`network` as a function of uint8 (N, 28, 28) that gives float32 (N, 12); what it doesn't know is 0."""
+    """`network` as a function of its input as uint8 that gives probabilities as float32."""
     import tensorflow as tf
 
     compiled = tf.function(
-        lambda glyphs: network(tf.cast(glyphs, tf.float32), training=False),
-        input_signature=[tf.TensorSpec((None, GLYPH_SIZE, GLYPH_SIZE), tf.uint8)],
+        lambda inputs: network(tf.cast(inputs, tf.float32), training=False),
+        input_signature=[tf.TensorSpec(network.input_shape, tf.uint8)],
     )
 
-    def predict(glyphs: NDArray[np.uint8]) -> NDArray[np.float32]:
-        probabilities = np.zeros((len(glyphs), CLASS_COUNT), np.float32)
-        for start in range(0, len(glyphs), PREDICT_BATCH):
-            batch = compiled(glyphs[start : start + PREDICT_BATCH]).numpy()
-            probabilities[start : start + len(batch), : batch.shape[1]] = batch
-        return probabilities
+    def predict(inputs: NDArray[np.uint8]) -> NDArray[np.float32]:
+        starts = range(0, max(len(inputs), 1), PREDICT_BATCH)
+        return np.concatenate([compiled(inputs[start : start + PREDICT_BATCH]).numpy() for start in starts])
 
     return predict
 
@@ -469,11 +380,17 @@ def _take_weights(network: Any, start: Path) -> None:
 
 
 def load_keras(name: str) -> Predictor:
-    """Read NAME.keras as a function of uint8 (N, 28, 28) that gives float32 (N, 12).
+    """Read NAME.keras as a function of uint8 (N, 28, 28) that gives float32 (N, 12); what it doesn't know is 0.
 
     Raises ModelError where it or its card is missing or damaged, UsageError without TensorFlow.
     """
-    return predictor(_load_network(name))
+    predict = predictor(_load_network(name))
+
+    def padded(glyphs: NDArray[np.uint8]) -> NDArray[np.float32]:
+        known = predict(glyphs)
+        return np.pad(known, ((0, 0), (0, CLASS_COUNT - known.shape[1])))
+
+    return padded
 
 
 def _load_network(name: str) -> Any:
@@ -496,7 +413,7 @@ def _export(
     model_file(name, ".tflite").write_bytes(tflite)
     fitted.network.save(model_file(name, ".keras"))
     predict = predictor(fitted.network)
-    result = score_classes(predict(dataset.test.images).argmax(axis=1), dataset.test.labels)
+    result = _test(predict, options.arch, dataset, lessons)
     card = ModelCard(
         name=options.output.name,
         arch=options.arch.value,
@@ -518,7 +435,7 @@ def _export(
         test_n=result.n,
         per_digit=result.per_digit,
         normalizer_version=NORMALIZER_VERSION,
-        path_weights=_path_weights(predict, lessons) if lessons else None,
+        path_weights=_path_weights(predict, lessons) if lessons and options.arch is not Arch.LINE else None,
         strokes=lessons.sources if lessons else {},
         tflite_sha256=sha256(tflite),
         keras_sha256=sha256(model_file(name, ".keras").read_bytes()),
@@ -529,9 +446,20 @@ def _export(
     return card
 
 
+def _test(predict: Predictor, arch: Arch, dataset: Dataset, lessons: Lessons | None) -> ModelResult:
+    """The test digits of the data set; for a line reader those of the lines that no network has seen."""
+    if arch is not Arch.LINE or lessons is None:
+        return score_classes(predict(dataset.test.images).argmax(axis=1), dataset.test.labels)
+    strips, frames = [line.strip for line in lessons.lines], [line.frames for line in lessons.lines]
+    films, labels = join_films(strips, frames, np.random.default_rng(0))
+    digits = labels < DIGIT_COUNT
+    return score_classes(predict(films)[digits].argmax(axis=1), labels[digits])
+
+
 def _path_weights(predict: Predictor, lessons: Lessons) -> PathWeights:
-    lattices, glyphs, labels = lessons.lattices
-    return fit_weights(Known(lattices, predict(glyphs), labels))
+    glyphs = np.concatenate([line.glyphs for line in lessons.lines])
+    labels = np.concatenate([line.labels for line in lessons.lines])
+    return fit_weights(Known([line.lattice for line in lessons.lines], predict(glyphs), labels))
 
 
 def _convert(network: Any, folder: Path) -> bytes:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -8,10 +9,10 @@ import numpy as np
 import pytest
 from writing import all_digits, draw_digit, on_paper, zigzag_strokes
 
-from digitscan.candidates import UNCERTAIN, label_sample, make_candidates, make_lattices
+from digitscan.candidates import label_sample, make_candidates, make_lines
 from digitscan.canvas import Glyph, Sample
 from digitscan.hands import Bitmaps
-from digitscan.schema import NOT_A_DIGIT, WRONG_CUT, Box
+from digitscan.schema import NOT_A_DIGIT, NOTHING, UNCERTAIN, WRONG_CUT, Box
 from digitscan.synth import Synthesizer
 
 if TYPE_CHECKING:
@@ -52,10 +53,18 @@ def letter(char: str) -> tuple[str, NDArray[np.uint8]]:
 
 def labelled(found: Sample) -> dict[tuple[int, int], int]:
     """The class of each edge; there is one line."""
-    ((lattice, glyphs, labels),) = label_sample(found)
-    assert glyphs.shape == (len(lattice.edges), 28, 28)
-    assert labels.shape == (len(lattice.edges),)
-    return dict(zip(map(tuple, lattice.edges.tolist()), labels.tolist(), strict=True))
+    (line,) = label_sample(found)
+    assert line.glyphs.shape == (len(line.lattice.edges), 28, 28)
+    assert line.labels.shape == (len(line.lattice.edges),)
+    return dict(zip(map(tuple, line.lattice.edges.tolist()), line.labels.tolist(), strict=True))
+
+
+def read_frames(found: Sample) -> str:
+    """What the frames say from left to right, without what is between."""
+    (line,) = label_sample(found)
+    assert len(line.frames) == -(-line.strip.shape[1] // 2)
+    starts = np.diff(line.frames.astype(int), prepend=NOTHING) != 0
+    return "".join(str(frame) for frame in line.frames[starts] if frame < 10)
 
 
 @cache
@@ -124,48 +133,73 @@ def test_an_empty_strip_has_no_candidates() -> None:
 
 @pytest.mark.parametrize("index", range(12))
 def test_synthetic_lines_have_labels_of_known_classes(index: int) -> None:
-    for lattice, glyphs, labels in label_sample(synthesizer().line(index)):
-        assert len(lattice.edges) == len(glyphs) == len(labels)
-        assert set(labels.tolist()) <= {*range(12), UNCERTAIN}
-        assert glyphs.any(axis=(1, 2)).all()
+    for line in label_sample(synthesizer().line(index)):
+        assert len(line.lattice.edges) == len(line.glyphs) == len(line.labels)
+        assert set(line.labels.tolist()) <= {*range(12), UNCERTAIN}
+        assert set(line.frames.tolist()) <= {*range(11), UNCERTAIN}
+        assert line.glyphs.any(axis=(1, 2)).all()
 
 
-def test_lattices_are_those_of_lines_that_are_mostly_digits() -> None:
-    together = make_lattices(synthesizer(), 0, 12)
+@pytest.mark.parametrize("text", ["3", "11", "0246813579"])
+def test_frames_say_where_the_middles_of_digits_are(text: str) -> None:
+    assert read_frames(sample(written(text))) == text
+
+
+def test_marks_and_letters_are_nothing_in_the_frames() -> None:
+    dash = np.full((5, 16), 255, np.uint8)
+    assert read_frames(sample([("-", dash), *written("4"), letter("K")])) == "4"
+
+
+def test_what_looks_like_a_digit_is_uncertain_in_the_frames() -> None:
+    (line,) = label_sample(sample([*written("4"), letter("O")]))
+    assert line.frames[-8] == UNCERTAIN
+
+
+def test_a_digit_that_left_no_ink_is_not_seen() -> None:
+    found = sample(written("48"))
+    paper = found.pixels.copy()
+    box = found.glyphs[1].box
+    paper[:, box.x :] = paper[0, 0]
+    (line,) = label_sample(replace(found, pixels=paper))
+    assert 4 in line.frames
+    assert 8 not in line.frames
+
+
+def test_lines_are_those_that_are_mostly_digits() -> None:
+    lines = make_lines(synthesizer(), 12)
     parts = [part for index in range(12) for part in label_sample(synthesizer().line(index))]
-    chosen = [part for part in parts if (part[2] < NOT_A_DIGIT).sum() > (part[2] == NOT_A_DIGIT).sum()]
+    chosen = [part for part in parts if (part.labels < NOT_A_DIGIT).sum() > (part.labels == NOT_A_DIGIT).sum()]
     assert 0 < len(chosen) < len(parts)
-    assert len(together.lattices) == len(chosen)
-    np.testing.assert_array_equal(together.labels, np.concatenate([labels for _, _, labels in chosen]))
-    np.testing.assert_array_equal(together.glyphs, np.concatenate([glyphs for _, glyphs, _ in chosen]))
+    assert [line.labels.tolist() for line in lines] == [part.labels.tolist() for part in chosen]
 
 
 def test_words_are_better_than_nothing() -> None:
-    words = next(index for index in range(20) if not is_mostly_digits(index))
-    assert len(make_lattices(synthesizer(), words, 1).lattices) == 1
+    seed = next(seed for seed in range(100) if not is_mostly_digits(seed))
+    assert len(make_lines(synthesizer(seed), 1)) == 1
 
 
-def is_mostly_digits(index: int) -> bool:
-    labels = np.concatenate([labels for _, _, labels in label_sample(synthesizer().line(index))])
+def is_mostly_digits(seed: int) -> bool:
+    labels = np.concatenate([line.labels for line in label_sample(synthesizer(seed).line(0))])
     return bool((labels < NOT_A_DIGIT).sum() > (labels == NOT_A_DIGIT).sum())
 
 
 def test_candidates_are_digits_and_some_of_all_else() -> None:
     lines = 12
     told: list[tuple[int, int]] = []
-    glyphs, labels = make_candidates(synthesizer(), lines, lambda *counts: told.append(counts))
+    (glyphs, labels), strips = make_candidates(synthesizer(), lines, lambda *counts: told.append(counts))
     parts = [part for index in range(lines) for part in label_sample(synthesizer().line(index))]
-    known = np.concatenate([part[2] for part in parts])
+    known = np.concatenate([part.labels for part in parts])
     assert told[-1] == (lines, lines)
     assert (glyphs.shape, glyphs.dtype) == ((len(labels), 28, 28), np.uint8)
     assert [(labels == digit).sum() for digit in range(10)] == [(known == digit).sum() for digit in range(10)]
     assert set(labels.tolist()) <= set(range(12))
     for other in (NOT_A_DIGIT, WRONG_CUT):
         assert 0 < (labels == other).sum() <= (known == other).sum()
-    assert {glyph.tobytes() for glyph in glyphs} <= {glyph.tobytes() for part in parts for glyph in part[1]}
+    assert {glyph.tobytes() for glyph in glyphs} <= {glyph.tobytes() for part in parts for glyph in part.glyphs}
+    assert [frames.tolist() for frames in strips.frames] == [part.frames.tolist() for part in parts]
 
 
 def test_candidates_are_the_same_every_time() -> None:
     first, second = (make_candidates(synthesizer(), 4, lambda *_: None) for _ in range(2))
-    np.testing.assert_array_equal(first[0], second[0])
-    np.testing.assert_array_equal(first[1], second[1])
+    np.testing.assert_array_equal(first[0].images, second[0].images)
+    np.testing.assert_array_equal(first[0].labels, second[0].labels)

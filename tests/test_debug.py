@@ -14,6 +14,7 @@ from digitscan import classifier as classifiers
 from digitscan.cli import app
 from digitscan.debug import step_pictures
 from digitscan.ink import find_ink
+from digitscan.scan import Reader
 from digitscan.schema import Layout, Page
 
 Picture = NDArray[np.uint8]
@@ -35,7 +36,7 @@ def ruled_page(ink: int = 0, paper: int = 255) -> Picture:
 
 
 def pictures(pixels: Picture, layout: Layout = Layout.PAGE) -> dict[str, Picture]:
-    return dict(step_pictures(Page("a.png", 1, pixels), layout, uncertain))
+    return dict(step_pictures(Page("a.png", 1, pixels), layout, Reader(uncertain)))
 
 
 def coloured(picture: Picture) -> NDArray[np.bool_]:
@@ -104,7 +105,7 @@ def test_sheet_has_every_candidate() -> None:
         seen.append(glyphs)
         return uncertain(glyphs)
 
-    sheet = dict(step_pictures(Page("a.png", 1, ruled_page()), Layout.PAGE, predict))["-7-candidates"]
+    sheet = dict(step_pictures(Page("a.png", 1, ruled_page()), Layout.PAGE, Reader(predict)))["-7-candidates"]
     (glyphs,) = seen
     assert len(glyphs) >= 6
     # Each is drawn at twice its size on black; but for the headings nothing else is.
@@ -113,7 +114,8 @@ def test_sheet_has_every_candidate() -> None:
 
 def test_command_writes_the_pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     class Fake:
-        card = type("Card", (), {"path_weights": None})
+        name = "fake"
+        card = type("Card", (), {"path_weights": None, "line_reader": ""})
         __call__ = staticmethod(uncertain)
 
     monkeypatch.setattr(classifiers.Classifier, "load", lambda *_: Fake())

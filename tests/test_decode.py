@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from digitscan.decode import DIGIT_FEATURES, MARK_FEATURES, PLAIN_WEIGHTS, decode
-from digitscan.schema import CLASS_COUNT, NOT_A_DIGIT, WRONG_CUT, Box, Lattice, PathWeights
+from digitscan.schema import CLASS_COUNT, FRAME_CLASS_COUNT, NOT_A_DIGIT, NOTHING, WRONG_CUT, Box, Lattice, PathWeights
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     Beliefs = NDArray[np.float32]
 
 HEIGHT, WIDTH, GAP = 30, 20, 6
+STRIP_SCALE = 20 / HEIGHT
 MARK = "-"
 """In the texts below: a dash."""
 
@@ -57,6 +58,8 @@ def line(text: str, sure: float = 0.99) -> tuple[Lattice, Beliefs]:
         np.array(boxes, np.int32),
         np.ones(count, np.bool_),
         np.zeros(count, np.float32),
+        np.array([(x + width / 2) * STRIP_SCALE for x, _, width, _ in boxes], np.float32),
+        np.array([width / 2 * STRIP_SCALE for _, _, width, _ in boxes], np.float32),
         float(HEIGHT),
         np.eye(2, 3),
     )
@@ -64,7 +67,7 @@ def line(text: str, sure: float = 0.99) -> tuple[Lattice, Beliefs]:
 
 
 def read(lines: Sequence[tuple[Lattice, Beliefs]], weights: PathWeights = PLAIN_WEIGHTS) -> list[list[str]]:
-    found = decode([lattice for lattice, _ in lines], np.concatenate([beliefs for _, beliefs in lines]), weights)
+    found = decode([lattice for lattice, _ in lines], np.concatenate([beliefs for _, beliefs in lines]), None, weights)
     return [[number.text for number in numbers] for numbers in found]
 
 
@@ -89,13 +92,13 @@ def test_marks_are_skipped() -> None:
 
 def test_lines_and_numbers_are_counted_from_1_and_lines_without_digits_do_not_count() -> None:
     lines = [line("1 2"), line("--"), line("3")]
-    found = decode([lattice for lattice, _ in lines], np.concatenate([beliefs for _, beliefs in lines]), PLAIN_WEIGHTS)
+    found = decode([lattice for lattice, _ in lines], np.concatenate([beliefs for _, beliefs in lines]), None, PLAIN_WEIGHTS)
     places = [[(number.line, number.number, number.text) for number in numbers] for numbers in found]
     assert places == [[(1, 1, "1"), (1, 2, "2")], [], [(2, 1, "3")]]
 
 
 def test_no_lines() -> None:
-    assert decode([], np.empty((0, CLASS_COUNT), np.float32), PLAIN_WEIGHTS) == []
+    assert decode([], np.empty((0, CLASS_COUNT), np.float32), None, PLAIN_WEIGHTS) == []
 
 
 def test_broken_digits_are_joined_where_the_classifier_says_so() -> None:
@@ -111,7 +114,7 @@ def test_broken_digits_are_joined_where_the_classifier_says_so() -> None:
 @given(TEXTS, st.floats(0.1, 1.0))
 def test_confidences_are_probabilities(text: str, sure: float) -> None:
     lattice, beliefs = line(text, sure)
-    for number in decode([lattice], beliefs, PLAIN_WEIGHTS)[0]:
+    for number in decode([lattice], beliefs, None, PLAIN_WEIGHTS)[0]:
         assert 0 <= number.confidence <= 1
         assert all(0 <= digit.confidence <= 1 for digit in number.digits)
         assert number.confidence <= min(digit.confidence for digit in number.digits) + 1e-9
@@ -122,7 +125,7 @@ def test_the_surer_the_classifier_the_higher_the_confidence(text: str) -> None:
     confidences = []
     for sure in (0.5, 0.7, 0.9, 0.99, 1.0):
         lattice, beliefs = line(text, sure)
-        ((number,),) = decode([lattice], beliefs, PLAIN_WEIGHTS)
+        ((number,),) = decode([lattice], beliefs, None, PLAIN_WEIGHTS)
         confidences.append(number.confidence)
     assert confidences == sorted(confidences)
     assert confidences[-1] > 0.9
@@ -132,7 +135,7 @@ def test_two_digits_alike_are_a_toss() -> None:
     lattice, beliefs = line("1")
     beliefs[:] = 0
     beliefs[0, [1, 7]] = 0.5
-    ((number,),) = decode([lattice], beliefs, PLAIN_WEIGHTS)
+    ((number,),) = decode([lattice], beliefs, None, PLAIN_WEIGHTS)
     assert number.text in {"1", "7"}
     assert number.confidence == pytest.approx(0.5, abs=0.02)
 
@@ -142,7 +145,7 @@ def test_one_digit_in_doubt_leaves_the_others_confident() -> None:
     second = lattice.edges.tolist().index([1, 2])
     beliefs[second] = 0
     beliefs[second, [2, 3]] = 0.55, 0.45
-    ((number,),) = decode([lattice], beliefs, PLAIN_WEIGHTS)
+    ((number,),) = decode([lattice], beliefs, None, PLAIN_WEIGHTS)
     first, middle, last = (digit.confidence for digit in number.digits)
     assert number.text == "123"
     assert middle < 0.6 < min(first, last)
@@ -152,7 +155,7 @@ def test_sharpness_moves_confidences_but_not_digits() -> None:
     lattice, beliefs = line("314", 0.6)
     confidences = []
     for sharpness in (0.5, 1.0, 2.0):
-        ((number,),) = decode([lattice], beliefs, replace(PLAIN_WEIGHTS, sharpness=sharpness))
+        ((number,),) = decode([lattice], beliefs, None, replace(PLAIN_WEIGHTS, sharpness=sharpness))
         assert number.text == "314"
         confidences.append(number.confidence)
     assert confidences == sorted(confidences)
@@ -177,7 +180,7 @@ def test_cut_pieces_are_less_likely_than_whole_components() -> None:
 def test_boxes_are_those_on_the_page() -> None:
     lattice, beliefs = line("42")
     scaled = replace(lattice, to_page=np.array([[2.0, 0.0, 5.0], [0.0, 2.0, 7.0]]))
-    ((number,),) = decode([scaled], beliefs, PLAIN_WEIGHTS)
+    ((number,),) = decode([scaled], beliefs, None, PLAIN_WEIGHTS)
     assert [digit.box for digit in number.digits] == [
         Box(5, 27, 2 * WIDTH, 2 * HEIGHT),
         Box(5 + 2 * (WIDTH + GAP), 27, 2 * WIDTH, 2 * HEIGHT),
@@ -190,7 +193,7 @@ def test_boxes_of_a_turned_page_hold_the_whole_digit(degrees: float) -> None:
     lattice, beliefs = line("8")
     angle = np.radians(degrees)
     turn = np.array([[np.cos(angle), -np.sin(angle), 50], [np.sin(angle), np.cos(angle), 50]])
-    ((number,),) = decode([replace(lattice, to_page=turn)], beliefs, PLAIN_WEIGHTS)
+    ((number,),) = decode([replace(lattice, to_page=turn)], beliefs, None, PLAIN_WEIGHTS)
     box = number.box
     x, y, width, height = lattice.boxes[0].tolist()
     corners = np.array([(x, y, 1), (x + width, y, 1), (x, y + height, 1), (x + width, y + height, 1)]) @ turn.T
@@ -203,7 +206,7 @@ def test_boxes_of_a_turned_page_hold_the_whole_digit(degrees: float) -> None:
 def test_boxes_stay_on_the_page() -> None:
     lattice, beliefs = line("1")
     outside = replace(lattice, to_page=np.array([[1.0, 0.0, -5.0], [0.0, 1.0, -15.0]]))
-    ((number,),) = decode([outside], beliefs, PLAIN_WEIGHTS)
+    ((number,),) = decode([outside], beliefs, None, PLAIN_WEIGHTS)
     assert (number.box.x, number.box.y) == (0, 0)
     assert (number.box.width, number.box.height) == (WIDTH - 5, HEIGHT - 5)
 
@@ -220,3 +223,40 @@ def test_a_classifier_of_ten_digits_is_enough() -> None:
     pairs = lattice.edges[:, 1] - lattice.edges[:, 0] == 2
     beliefs[pairs, :10] = 0.1
     assert read([(lattice, beliefs)]) == [["2718"]]
+
+
+def seen(text: str, sure: float = 0.98) -> NDArray[np.float32]:
+    """The frames of a line reader that is this sure of each sign."""
+    xs, signs = spread(text), text.replace(" ", "")
+    frames = np.full((round((xs[-1] + WIDTH) * STRIP_SCALE / 2) + 1, FRAME_CLASS_COUNT), 0.002, np.float32)
+    frames[:, NOTHING] = 0.98
+    for x, sign in zip(xs, signs, strict=True):
+        if sign != MARK:
+            place = int((x + WIDTH / 2) * STRIP_SCALE / 2)
+            frames[place - 1 : place + 2] = (1 - sure) / (FRAME_CLASS_COUNT - 1)
+            frames[place - 1 : place + 2, int(sign)] = sure
+    return frames
+
+
+def test_a_line_reader_decides_where_the_classifier_is_unsure() -> None:
+    lattice, beliefs = line("170")
+    beliefs[0, [1, 7]] = 0.48, 0.5
+    assert read([(lattice, beliefs)]) == [["770"]]
+    ((number,),) = decode([lattice], beliefs, [seen("170")], PLAIN_WEIGHTS)
+    assert number.text == "170"
+
+
+def test_agreement_makes_sure() -> None:
+    lattice, beliefs = line("42", sure=0.7)
+    agreed, doubted = (
+        decode([lattice], beliefs, [frames], PLAIN_WEIGHTS)[0][0].confidence
+        for frames in (seen("42"), seen("43", 0.6))
+    )
+    assert agreed > 0.9 > 0.5 > doubted
+
+
+@given(TEXTS)
+def test_what_both_networks_see_is_read(text: str) -> None:
+    lattice, beliefs = line(text)
+    ((number,),) = decode([lattice], beliefs, [seen(text)], PLAIN_WEIGHTS)
+    assert number.text == text

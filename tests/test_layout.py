@@ -14,13 +14,13 @@ PACKAGE = Path(__file__).parents[1] / "digitscan"
 LAYERS = (
     {"errors"},
     {"schema"},
-    {"cut", "lines", "paths", "model", "strokes", "contents", "truth", "annotate", "augment", "pool"},
-    {"backgrounds", "hands", "headers"},
+    {"cut", "lines", "strips", "paths", "model", "strokes", "contents", "truth", "annotate", "augment", "pool"},
+    {"allographs", "backgrounds", "hands", "headers", "runtime", "networks", "courses"},
     {"canvas", "tiff"},
-    {"files", "image", "ink", "segment", "normalize", "classifier", "decode", "report", "datasets"},
+    {"files", "image", "ink", "segment", "normalize", "classifier", "linereader", "decode", "report", "datasets"},
     {"scan", "synth", "pictures"},
     {"candidates", "fit", "debug"},
-    {"train", "evaluate"},
+    {"train", "evaluate", "calibrate"},
     {"display"},
     {"cli"},
     {"__init__", "__main__"},
@@ -28,7 +28,7 @@ LAYERS = (
 LAYER_OF = {module: layer for layer, modules in enumerate(LAYERS) for module in modules}
 
 # Heavy packages, and the only modules that may import them. All others do without.
-TENSORFLOW = {"tensorflow": {"train"}, "keras": {"train", "datasets"}}
+TENSORFLOW = {"tensorflow": {"train"}, "keras": {"train", "networks", "datasets"}}
 NEVER_AT_TOP = {"tensorflow", "keras", "pandas", "ai_edge_litert"}
 WITHOUT_CV2_AT_TOP = {"__init__", "__main__", "cli", "errors", "schema", "files", "report", "model", "truth"}
 

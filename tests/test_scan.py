@@ -12,7 +12,7 @@ from writing import ByHeart, all_digits, draw_digit, on_paper, write_page
 
 from digitscan.decode import PLAIN_WEIGHTS
 from digitscan.files import find_pages
-from digitscan.scan import normalize_digit, page_glyphs, scan
+from digitscan.scan import Reader, normalize_digit, page_glyphs, scan
 from digitscan.schema import Layout, Page, PageFailure, PageNumbers, Settings
 
 if TYPE_CHECKING:
@@ -55,14 +55,14 @@ def many(tmp_path_factory: pytest.TempPathFactory) -> list[str | PageFailure]:
 @pytest.fixture(scope="module")
 def alone(many: list[str | PageFailure]) -> list[Result]:
     """What comes of them without a pool."""
-    return list(scan(many, ByHeart(), HERE))
+    return list(scan(many, Reader(ByHeart()), HERE))
 
 
 # --- pages in, numbers out ---
 
 
 def test_a_folder_is_read_page_by_page(scans: Path, by_heart: ByHeart) -> None:
-    pages = list(scan(find_pages([str(scans)]), by_heart, HERE))
+    pages = list(scan(find_pages([str(scans)]), Reader(by_heart), HERE))
     assert [texts(page) for page in pages] == [
         *(["31415", "007", "92653"], ["27182"]),
         *(["11"], ["22"], ["33"]),
@@ -75,7 +75,7 @@ def test_a_folder_is_read_page_by_page(scans: Path, by_heart: ByHeart) -> None:
 def test_boxes_are_where_the_digits_are(tmp_path: Path, by_heart: ByHeart) -> None:
     page = write_page(["31415 007", "92653"])
     assert cv2.imwrite(str(tmp_path / "a.png"), page.pixels)
-    (read,) = scan([str(tmp_path / "a.png")], by_heart, HERE)
+    (read,) = scan([str(tmp_path / "a.png")], Reader(by_heart), HERE)
     assert isinstance(read, PageNumbers)
     found = [digit.box for number in read.numbers for digit in number.digits]
     for box, true in zip(found, page.boxes, strict=True):
@@ -84,7 +84,7 @@ def test_boxes_are_where_the_digits_are(tmp_path: Path, by_heart: ByHeart) -> No
 
 
 def test_lines_and_numbers_count_from_1(scans: Path, by_heart: ByHeart) -> None:
-    (page,) = scan([str(scans / "a.png")], by_heart, HERE)
+    (page,) = scan([str(scans / "a.png")], Reader(by_heart), HERE)
     assert isinstance(page, PageNumbers)
     assert [(number.line, number.number) for number in page.numbers] == [(1, 1), (1, 2), (2, 1)]
 
@@ -95,24 +95,24 @@ def test_a_skewed_page_is_read(tmp_path: Path, by_heart: ByHeart) -> None:
     turn = cv2.getRotationMatrix2D((width / 2, height / 2), 3, 1)
     turned = cv2.warpAffine(pixels, turn, (width, height), borderMode=cv2.BORDER_REPLICATE)
     assert cv2.imwrite(str(tmp_path / "a.png"), turned)
-    (page,) = scan([str(tmp_path / "a.png")], by_heart, HERE)
+    (page,) = scan([str(tmp_path / "a.png")], Reader(by_heart), HERE)
     assert isinstance(page, PageNumbers)
     assert [number.line for number in page.numbers] == [1, 2, 3, 4, 5, 6]
 
 
 def test_nothing_to_read(by_heart: ByHeart) -> None:
-    assert list(scan([], by_heart, HERE)) == []
+    assert list(scan([], Reader(by_heart), HERE)) == []
     assert by_heart.batches == []
 
 
 def test_failures_alone_need_no_classifier(by_heart: ByHeart) -> None:
-    assert list(scan([MISSING, MISSING], by_heart, HERE)) == [MISSING, MISSING]
+    assert list(scan([MISSING, MISSING], Reader(by_heart), HERE)) == [MISSING, MISSING]
     assert by_heart.batches == []
 
 
 def test_an_unreadable_file_is_a_failure_with_a_reason(tmp_path: Path, by_heart: ByHeart) -> None:
     (tmp_path / "a.png").write_bytes(b"no picture")
-    for page in scan([str(tmp_path / "a.png"), str(tmp_path / "gone.png")], by_heart, HERE):
+    for page in scan([str(tmp_path / "a.png"), str(tmp_path / "gone.png")], Reader(by_heart), HERE):
         assert isinstance(page, PageFailure)
         assert page.message
         assert "\n" not in page.message
@@ -127,14 +127,14 @@ def test_in_a_picture_of_one_line_all_is_one_line(
 ) -> None:
     left, right = write_page(["31", ""], margin=20).pixels, write_page(["", "42"], margin=20).pixels
     assert cv2.imwrite(str(tmp_path / "a.png"), np.hstack([left[:, :-20], right]))
-    (page,) = scan([str(tmp_path / "a.png")], by_heart, Settings(jobs=1, layout=layout))
+    (page,) = scan([str(tmp_path / "a.png")], Reader(by_heart), Settings(jobs=1, layout=layout))
     assert texts(page) == lines
 
 
 def test_pictures_of_single_digits(tmp_path: Path, by_heart: ByHeart) -> None:
     for number, digit in enumerate(all_digits()[::11]):
         assert cv2.imwrite(str(tmp_path / f"{number}.png"), digit)
-    pages = list(scan(find_pages([str(tmp_path)]), by_heart, Settings(jobs=1, layout=Layout.DIGIT)))
+    pages = list(scan(find_pages([str(tmp_path)]), Reader(by_heart), Settings(jobs=1, layout=Layout.DIGIT)))
     assert [texts(page) for page in pages] == [[str(number)] for number in range(10)]
 
 
@@ -173,19 +173,19 @@ def test_long_files_come_complete(alone: list[Result]) -> None:
 
 
 def test_a_pool_gives_the_same(many: list[str | PageFailure], alone: list[Result]) -> None:
-    assert list(scan(many, ByHeart(), Settings(jobs=2))) == alone
+    assert list(scan(many, Reader(ByHeart()), Settings(jobs=2))) == alone
 
 
 def test_the_batch_makes_no_difference(many: list[str | PageFailure], alone: list[Result]) -> None:
     by_heart = ByHeart()
-    one_by_one = [page for file in many for page in scan([file], by_heart, HERE)]
+    one_by_one = [page for file in many for page in scan([file], Reader(by_heart), HERE)]
     assert places(one_by_one) == places(alone)
     assert [texts(page) for page in one_by_one] == [texts(page) for page in alone]
 
 
 def test_candidates_of_many_pages_are_classified_together(many: list[str | PageFailure]) -> None:
     by_heart = ByHeart()
-    pages = list(scan(many, by_heart, HERE))
+    pages = list(scan(many, Reader(by_heart), HERE))
     assert len(by_heart.batches) < len(pages) / 10
 
 
@@ -200,21 +200,21 @@ def test_pages_come_before_all_are_read(tmp_path: Path, by_heart: ByHeart) -> No
             taken += 1
             yield str(tmp_path / "a.png")
 
-    pages = scan(endless(), by_heart, HERE)
+    pages = scan(endless(), Reader(by_heart), HERE)
     assert isinstance(next(pages), PageNumbers)
     assert taken < 1000
 
 
 def test_a_few_files_start_no_workers(scans: Path, by_heart: ByHeart) -> None:
-    pages = scan(find_pages([str(scans)]), by_heart, Settings(jobs=4))
+    pages = scan(find_pages([str(scans)]), Reader(by_heart), Settings(jobs=4))
     next(pages)
     assert multiprocessing.active_children() == []
     assert len(list(pages)) == 6
 
 
 def test_weights_of_the_model_are_used(scans: Path, by_heart: ByHeart) -> None:
-    nothing_is_a_digit = replace(PLAIN_WEIGHTS, digit=(1.0, -1e3, *PLAIN_WEIGHTS.digit[2:]))
-    (page,) = scan([str(scans / "a.png")], by_heart, HERE, nothing_is_a_digit)
+    nothing_is_a_digit = replace(PLAIN_WEIGHTS, digit=(*PLAIN_WEIGHTS.digit[:3], -1e3, *PLAIN_WEIGHTS.digit[4:]))
+    (page,) = scan([str(scans / "a.png")], Reader(by_heart, weights=nothing_is_a_digit), HERE)
     assert texts(page) == []
 
 
@@ -225,5 +225,5 @@ def test_names_that_are_not_utf8_are_read(tmp_path: Path, by_heart: ByHeart) -> 
     path = os.fsdecode(os.fsencode(tmp_path) + b"/a\xff.png")
     with open(path, "wb") as file:  # noqa: PTH123
         file.write(data.tobytes())
-    (page,) = scan([path], by_heart, HERE)
+    (page,) = scan([path], Reader(by_heart), HERE)
     assert (page.file, texts(page)) == (path, ["42"])

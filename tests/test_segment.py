@@ -211,7 +211,7 @@ def test_a_single_digit_is_one_candidate_whatever_it_is_made_of() -> None:
 @pytest.mark.parametrize("layout", Layout)
 def test_no_ink_gives_no_lattice(layout: Layout) -> None:
     found = segment(as_ink(np.zeros((40, 60), np.uint8)), layout)
-    assert found == Segments((), ())
+    assert found == Segments((), (), ())
 
 
 @pytest.mark.parametrize("layout", Layout)

@@ -291,7 +291,8 @@ def test_wrong_lines_are_written(tmp_path: Path) -> None:
 class SevenSayer:
     """A classifier that sees a 7 in everything."""
 
-    card = type("Card", (), {"path_weights": None})
+    name = "seven"
+    card = type("Card", (), {"path_weights": None, "line_reader": ""})
 
     def __call__(self, glyphs: NDArray[np.uint8]) -> NDArray[np.float32]:
         return np.eye(12, dtype=np.float32)[np.full(len(glyphs), 7)]

@@ -93,7 +93,8 @@ class ByHeart:
     def __init__(self) -> None:
         self.batches: list[int] = []
         """How many glyphs each call was about."""
-        self.card = SimpleNamespace(path_weights=None)
+        self.name = "by heart"
+        self.card = SimpleNamespace(path_weights=None, line_reader="")
         self._known = _unit(np.stack(all_digits()))
 
     def __call__(self, glyphs: NDArray[np.uint8], /) -> NDArray[np.float32]:

@@ -1,0 +1,70 @@
+"""Draws a text line for the line reader: all its ink at one scale, levelled, on a strip of `STRIP_HEIGHT` rows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import cv2
+import numpy as np
+
+from digitscan.schema import STRIP_HEIGHT
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+DIGIT_ROWS = STRIP_HEIGHT // 2
+"""Height of a usual digit on a strip, as in MNIST's box."""
+
+_LEVEL_PIECES = 4
+"""With fewer tall pieces the slope of a line isn't known."""
+
+_STEEPEST = 0.15
+"""Slope of a line beyond which the measure is not believed."""
+
+_MARGIN = 4
+"""Empty columns on both sides."""
+
+
+class Strip(NamedTuple):
+    """The picture of a line, uint8 (STRIP_HEIGHT, W), 0 for paper to 255 for full ink, and how it lies on the page.
+
+    Column c of it is working column `left` + c / `scale`.
+    """
+
+    pixels: NDArray[np.uint8]
+    left: float
+    scale: float
+
+    def columns(self, x: NDArray[np.floating]) -> NDArray[np.float32]:
+        """Columns of the strip, float32 (N,), of working columns (N,)."""
+        return ((x - self.left) * self.scale).astype(np.float32)
+
+
+def draw_strip(ink: NDArray[np.uint8], x: int, y: int, boxes: NDArray[np.int32], height: float) -> Strip:
+    """The strip of a line.
+
+    `ink` is uint8 (h, w), the line's ink alone, cut out of the working picture at `x`, `y`; `boxes` int32 (N, 4) are
+    its pieces in working pixels, `height` the usual height of its digits.
+    """
+    scale = DIGIT_ROWS / height
+    size = max(1, round(ink.shape[1] * scale)), max(1, round(ink.shape[0] * scale))
+    method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    small = cv2.resize(ink, size, interpolation=method)
+    middle, slope = _middle(boxes, height)
+    # The shear keeps columns where they are, so that candidates are found again by their columns alone.
+    drop = STRIP_HEIGHT / 2 - (middle + slope * x - y) * scale
+    level = np.array([[1.0, 0.0, _MARGIN], [-slope, 1.0, drop]])
+    pixels = cv2.warpAffine(small, level, (size[0] + 2 * _MARGIN, STRIP_HEIGHT), flags=cv2.INTER_LINEAR)
+    return Strip(np.asarray(pixels, np.uint8), x - _MARGIN / scale, scale)
+
+
+def _middle(boxes: NDArray[np.int32], height: float) -> tuple[float, float]:
+    """The line's middle as a straight line: its height at x = 0 and its slope."""
+    tall = boxes[boxes[:, 3] >= 0.6 * height]
+    tall = tall if len(tall) else boxes
+    x, y = tall[:, 0] + tall[:, 2] / 2, tall[:, 1] + tall[:, 3] / 2
+    if len(tall) >= _LEVEL_PIECES and np.ptp(x) > 2 * height:
+        slope, start = np.polyfit(x, y, 1)
+        if abs(slope) <= _STEEPEST:
+            return float(start), float(slope)
+    return float(np.median(y)), 0.0

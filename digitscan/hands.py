@@ -106,8 +106,8 @@ class Manner:
         """A random manner of writing digits of `height` pixels."""
         spacing = rng.random()
         gap = rng.uniform(0.15, 0.6) if spacing < 0.25 else rng.normal(0.07, 0.05)
-        if spacing > 0.7:
-            gap = rng.uniform(-0.1, 0.03)
+        if spacing > 0.6:
+            gap = rng.uniform(-0.15, 0.03)
         shape = Shape(
             slant=float(np.clip(rng.normal(0.05, 0.16), -0.4, 0.55)),
             rotation=rotation,
@@ -123,7 +123,7 @@ class Manner:
             nesting=rng.uniform(0, 1),
             size_spread=rng.uniform(0.02, 0.1),
             rise_spread=rng.uniform(0.0, 0.07),
-            zero_size=rng.uniform(0.5, 0.95) if rng.random() < 0.3 else 1.0,
+            zero_size=rng.uniform(0.4, 0.95) if rng.random() < 0.35 else 1.0,
             ligatures=rng.uniform(0.3, 1) if rng.random() < 0.25 else 0.0,
             boldness=rng.uniform(-1, 1),
         )

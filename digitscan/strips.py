@@ -18,6 +18,9 @@ DIGIT_ROWS = STRIP_HEIGHT // 2
 _LEVEL_PIECES = 4
 """With fewer tall pieces the slope of a line isn't known."""
 
+_TALLEST = 1.5
+"""Times the usual height of a digit: taller ones than this would not fit, and their line is drawn smaller."""
+
 _STEEPEST = 0.15
 """Slope of a line beyond which the measure is not believed."""
 
@@ -46,7 +49,7 @@ def draw_strip(ink: NDArray[np.uint8], x: int, y: int, boxes: NDArray[np.int32],
     `ink` is uint8 (h, w), the line's ink alone, cut out of the working picture at `x`, `y`; `boxes` int32 (N, 4) are
     its pieces in working pixels, `height` the usual height of its digits.
     """
-    scale = DIGIT_ROWS / height
+    scale = DIGIT_ROWS / max(height, float(np.quantile(boxes[:, 3], 0.9)) / _TALLEST)
     size = max(1, round(ink.shape[1] * scale)), max(1, round(ink.shape[0] * scale))
     method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
     small = cv2.resize(ink, size, interpolation=method)

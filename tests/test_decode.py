@@ -92,7 +92,9 @@ def test_marks_are_skipped() -> None:
 
 def test_lines_and_numbers_are_counted_from_1_and_lines_without_digits_do_not_count() -> None:
     lines = [line("1 2"), line("--"), line("3")]
-    found = decode([lattice for lattice, _ in lines], np.concatenate([beliefs for _, beliefs in lines]), None, PLAIN_WEIGHTS)
+    found = decode(
+        [lattice for lattice, _ in lines], np.concatenate([beliefs for _, beliefs in lines]), None, PLAIN_WEIGHTS
+    )
     places = [[(number.line, number.number, number.text) for number in numbers] for numbers in found]
     assert places == [[(1, 1, "1"), (1, 2, "2")], [], [(2, 1, "3")]]
 
@@ -249,8 +251,7 @@ def test_a_line_reader_decides_where_the_classifier_is_unsure() -> None:
 def test_agreement_makes_sure() -> None:
     lattice, beliefs = line("42", sure=0.7)
     agreed, doubted = (
-        decode([lattice], beliefs, [frames], PLAIN_WEIGHTS)[0][0].confidence
-        for frames in (seen("42"), seen("43", 0.6))
+        decode([lattice], beliefs, [frames], PLAIN_WEIGHTS)[0][0].confidence for frames in (seen("42"), seen("43", 0.6))
     )
     assert agreed > 0.9 > 0.5 > doubted
 

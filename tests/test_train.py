@@ -9,12 +9,17 @@ import numpy as np
 import pytest
 
 from digitscan.augment import augment
+from digitscan.calibrate import calibrate
+from digitscan.candidates import LabelledLine, Lessons, StripSamples
 from digitscan.classifier import Classifier
 from digitscan.datasets import Dataset
 from digitscan.errors import Interrupted, ModelError, OutputError, UsageError
+from digitscan.linereader import LineReader
 from digitscan.model import ModelCard, model_file, sha256
-from digitscan.schema import Samples
-from digitscan.train import Arch, EpochResult, TrainOptions, build, count_mflop, load_keras, train
+from digitscan.networks import build, count_mflop
+from digitscan.scan import load_reader
+from digitscan.schema import FRAME, NOTHING, STRIP_HEIGHT, WRONG_CUT, Arch, Lattice, Samples
+from digitscan.train import EpochResult, TrainOptions, load_keras, train
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -54,6 +59,42 @@ def bars(count: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
 
 def dataset() -> Dataset:
     return Dataset(Samples(*bars(200)), Samples(*bars(30)), source="bars", sha256="0" * 64)
+
+
+def lesson(text: str) -> LabelledLine:
+    """A line of bars that stand apart, each a candidate, and all pairs of neighbours wrong cuts."""
+    images = bars(10)[0]
+    glyphs = [images[int(char)] for char in text]
+    strip = np.zeros((STRIP_HEIGHT, 28 * len(text)), np.uint8)
+    strip[6:34] = np.hstack(glyphs)
+    frames = np.full(strip.shape[1] // FRAME, NOTHING, np.uint8)
+    for place, char in enumerate(text):
+        frames[14 * place + 6 : 14 * place + 8] = int(char)
+    edges = [(start, start + size) for start in range(len(text)) for size in (1, 2) if start + size <= len(text)]
+    boxes = [(28 * start + 4, 0, 28 * (stop - start) - 8, 20) for start, stop in edges]
+    both = [np.maximum(images[int(text[start])], images[int(text[stop - 1])][::-1]) for start, stop in edges]
+    lattice = Lattice(
+        np.array(edges, np.int32),
+        np.array(boxes, np.int32),
+        np.ones(len(edges), np.bool_),
+        np.zeros(len(edges), np.float32),
+        np.array([14 * (start + stop) for start, stop in edges], np.float32),
+        np.array([14 * (stop - start) - 4 for start, stop in edges], np.float32),
+        20.0,
+        np.eye(2, 3),
+    )
+    inks = [glyphs[start] if stop == start + 1 else pair for (start, stop), pair in zip(edges, both, strict=True)]
+    labels = [int(text[start]) if stop == start + 1 else WRONG_CUT for start, stop in edges]
+    return LabelledLine(lattice, np.stack(inks), np.array(labels, np.uint8), strip, frames)
+
+
+def lessons() -> Lessons:
+    lines = [lesson("".join(np.random.default_rng(seed).choice(list("0123456789"), 6))) for seed in range(200)]
+    candidates = Samples(
+        np.concatenate([line.glyphs for line in lines]), np.concatenate([line.labels for line in lines])
+    )
+    strips = StripSamples([line.strip for line in lines], [line.frames for line in lines])
+    return Lessons(candidates, strips, lines[:60], {"bars.npz": "1" * 64})
 
 
 def options(output: Path, **changed: object) -> TrainOptions:
@@ -221,3 +262,58 @@ def test_another_network_is_no_start(mlp: tuple[Path, ModelCard, Recorder], tmp_
     with pytest.raises(UsageError, match="another network"):
         train(options(tmp_path / "further", start=mlp[0], arch=Arch.CNN), dataset(), Recorder())
     assert not any(tmp_path.iterdir())
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A model and a line reader beside it."""
+    require_tensorflow()
+    folder = tmp_path_factory.mktemp("pair")
+    changes: dict[str, object] = {"batch_size": 4, "epochs": 4, "arch": Arch.LINE}
+    train(options(folder / "bars-line", **changes), dataset(), Recorder(), lessons())
+    train(options(folder / "bars", epochs=4), dataset(), Recorder(), lessons())
+    return folder / "bars", folder / "bars-line"
+
+
+def test_a_line_reader_is_measured_on_lines(pair: tuple[Path, Path]) -> None:
+    card = LineReader.load(str(pair[1])).card
+    assert (card.arch, card.classes, card.path_weights) == ("line", 11, None)
+    assert card.strokes == {"bars.npz": "1" * 64}
+    assert 0 < card.test_n <= 2 * 6 * 60
+
+
+def test_a_line_reader_needs_strokes(tmp_path: Path) -> None:
+    require_tensorflow()
+    with pytest.raises(UsageError, match="--strokes"):
+        train(options(tmp_path / "lines", arch=Arch.LINE), dataset(), Recorder())
+
+
+def test_calibration_joins_a_model_and_its_line_reader(pair: tuple[Path, Path]) -> None:
+    model, line_reader = pair
+    before = load_reader(str(model))
+    assert before.read_strips is None
+    card = calibrate(model, line_reader, lessons().lines, "digitscan calibrate")
+    assert (card.line_reader, card.calibration) == ("bars-line", "digitscan calibrate")
+    after = load_reader(str(model))
+    assert isinstance(after.read_strips, LineReader)
+    assert after.weights == card.path_weights != before.weights
+    again = calibrate(model, None, lessons().lines, "digitscan calibrate")
+    assert (again.line_reader, load_reader(str(model)).read_strips) == ("", None)
+
+
+def test_another_line_reader_than_the_calibrated_one(pair: tuple[Path, Path]) -> None:
+    model, line_reader = pair
+    card = calibrate(model, line_reader, lessons().lines, "digitscan calibrate")
+    model_file(model, ".json").write_text(replace(card, line_reader_sha256="0" * 64).to_json())
+    with pytest.raises(ModelError, match="digitscan calibrate"):
+        load_reader(str(model))
+
+
+def test_what_cannot_be_calibrated(pair: tuple[Path, Path], mlp: tuple[Path, ModelCard, Recorder]) -> None:
+    model, line_reader = pair
+    with pytest.raises(ModelError, match="--strokes"):
+        calibrate(mlp[0], None, lessons().lines, "")
+    with pytest.raises(ModelError, match="--arch line"):
+        calibrate(model, model, lessons().lines, "")
+    with pytest.raises(UsageError, match="folder"):
+        calibrate(model, line_reader.parent.parent / "elsewhere", lessons().lines, "")

@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from writing import write_page
+
+from digitscan.ink import find_ink
+from digitscan.schema import STRIP_HEIGHT, Layout
+from digitscan.segment import segment
+from digitscan.strips import DIGIT_ROWS, Strip, draw_strip
+
+
+def strip_of(pixels: np.ndarray) -> Strip:
+    (strip,) = segment(find_ink(pixels, deskew=False), Layout.LINE).strips
+    return strip
+
+
+@pytest.mark.parametrize("height", [20, 40, 90])
+def test_digits_stand_in_the_middle_at_one_scale(height: int) -> None:
+    strip = strip_of(write_page(["2580"], height).pixels)
+    assert (strip.pixels.shape[0], strip.pixels.dtype) == (STRIP_HEIGHT, np.uint8)
+    rows = np.flatnonzero((strip.pixels > 127).any(axis=1))
+    assert np.ptp(rows) == pytest.approx(DIGIT_ROWS, abs=3)
+    assert rows.mean() == pytest.approx(STRIP_HEIGHT / 2, abs=2)
+
+
+def test_columns_of_a_strip_are_those_of_the_candidates() -> None:
+    segments = segment(find_ink(write_page(["2580"], 40).pixels, deskew=False), Layout.LINE)
+    (lattice,), (strip,) = segments.lattices, segments.strips
+    for column, reach in zip(lattice.columns, lattice.reach, strict=True):
+        around = strip.pixels[:, round(column - reach) : round(column + reach)]
+        assert around.any()
+    ink = np.flatnonzero((strip.pixels > 127).any(axis=0))
+    assert lattice.columns.min() - lattice.reach.min() >= ink[0] - 2
+    assert (lattice.columns + lattice.reach).max() == pytest.approx(ink[-1], abs=2)
+
+
+@given(st.floats(-0.12, 0.12), st.integers(0, 50), st.integers(0, 50))
+def test_sloping_lines_are_levelled(slope: float, x: int, y: int) -> None:
+    height, count = 40, 8
+    ink = np.zeros((200, 60 * count), np.uint8)
+    boxes = []
+    for place in range(count):
+        left, top = 10 + 60 * place, round(80 + slope * 60 * (place - count / 2))
+        ink[top : top + height, left : left + 30] = 255
+        boxes.append((x + left, y + top, 30, height))
+    strip = draw_strip(ink, x, y, np.array(boxes, np.int32), float(height))
+    rows = [np.flatnonzero(strip.pixels[:, round(c)] > 127) for c in strip.columns(np.array(boxes)[:, 0] + 15.0)]
+    middles = [float(part.mean()) for part in rows]
+    assert np.ptp(middles) <= 1.5
+    assert np.mean(middles) == pytest.approx(STRIP_HEIGHT / 2, abs=1)
+
+
+def test_a_short_line_is_not_levelled() -> None:
+    boxes = np.array([(0, 0, 10, 20), (20, 12, 10, 20)], np.int32)
+    strip = draw_strip(np.full((32, 30), 255, np.uint8), 0, 0, boxes, 20.0)
+    assert strip.pixels.shape == (STRIP_HEIGHT, 38)

@@ -51,6 +51,9 @@ DataOption = Annotated[
     ),
 ]
 LayoutOption = Annotated[Layout, typer.Option(help="What each image holds.")]
+RotateOption = Annotated[
+    int, typer.Option(metavar="0|90|180|270", help="Degrees clockwise that turn the pages upright.")
+]
 ConfidenceOption = Annotated[float, typer.Option(min=0.0, max=1.0, help="Numbers below it get the status review.")]
 JobsOption = Annotated[int, typer.Option("-j", "--jobs", min=0, help="Worker processes; 0: one a core.")]
 
@@ -89,6 +92,7 @@ def classify(
     model: ModelOption = None,
     layout: LayoutOption = DEFAULTS.layout,
     per: Annotated[Per, typer.Option(help="What a row of the report stands for.")] = DEFAULTS.per,
+    rotate: RotateOption = DEFAULTS.rotate,
     min_confidence: ConfidenceOption = DEFAULTS.min_confidence,
     jobs: JobsOption = DEFAULTS.jobs,
     dpi: Annotated[int, typer.Option(min=50, max=1200, help="Resolution in which PDF is drawn.")] = DEFAULTS.dpi,
@@ -107,6 +111,7 @@ def classify(
         model=model,
         layout=layout,
         per=per,
+        rotate=rotate,
         min_confidence=min_confidence,
         jobs=jobs,
         dpi=dpi,
@@ -188,6 +193,7 @@ def evaluate(
         typer.Option(metavar="FILE", help="Measure on scans: a CSV with the columns file,lines says what is written."),
     ] = None,
     layout: LayoutOption = DEFAULTS.layout,
+    rotate: RotateOption = DEFAULTS.rotate,
     min_confidence: ConfidenceOption = DEFAULTS.min_confidence,
     jobs: JobsOption = DEFAULTS.jobs,
     runtime: Annotated[Runtime, typer.Option(help="What runs the model.")] = Runtime.LITERT,
@@ -214,7 +220,7 @@ def evaluate(
     classifier = Classifier.load(model)
     predict = _predictor(classifier, runtime)
     if truth and folder:
-        settings = Settings(model=model, layout=layout, min_confidence=min_confidence, jobs=jobs)
+        settings = Settings(model=model, layout=layout, rotate=rotate, min_confidence=min_confidence, jobs=jobs)
         pictures = _annotations(annotate, settings) if annotate else None
         read = _evaluate_truth(truth, folder, settings, predict, classifier.card.path_weights, pictures)
         if csv:

@@ -14,7 +14,7 @@ PACKAGE = Path(__file__).parents[1] / "digitscan"
 LAYERS = (
     {"errors"},
     {"schema"},
-    {"cut", "lines", "paths", "model", "strokes", "contents", "truth", "annotate", "augment", "pool", "turn"},
+    {"cut", "lines", "paths", "model", "strokes", "contents", "truth", "annotate", "augment", "pool", "turn", "colour"},
     {"backgrounds", "hands", "headers"},
     {"canvas", "tiff"},
     {"files", "image", "ink", "segment", "normalize", "classifier", "decode", "report", "datasets"},

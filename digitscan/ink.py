@@ -118,15 +118,18 @@ def to_grey(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
         return pixels
     grey = np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2GRAY), np.uint8)
     scale = _survey_scale(grey.shape)
-    weights = None if _is_light_on_dark(_resize(grey, scale)) else _weights_without_print(_resize(pixels, scale))
+    weights = _weights_without_print(_resize(pixels, scale), _resize(grey, scale))
     return grey if weights is None else weighted_grey(pixels, weights)
 
 
-def _weights_without_print(survey: NDArray[np.uint8]) -> NDArray[np.floating] | None:
+def _weights_without_print(survey: NDArray[np.uint8], grey: NDArray[np.uint8]) -> NDArray[np.floating] | None:
+    if _is_light_on_dark(grey):
+        return None
     channels = [find_contrast(np.asarray(channel, np.uint8)) for channel in cv2.split(survey)]
     mask = strong(np.maximum.reduce(channels))
     rules = _rules(mask, _stroke_width(mask))
-    if not rules.any():
+    in_grey = rules & strong(find_contrast(grey))
+    if 2 * np.count_nonzero(in_grey) <= np.count_nonzero(rules):  # None, or so pale that grey is enough.
         return None
     return weights_without_print(np.dstack(channels), mask, rules, _stroke_width(mask & ~rules))
 

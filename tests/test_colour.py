@@ -119,6 +119,12 @@ def test_writing_in_the_colour_of_the_print_is_kept_whatever_else_is_written(own
     np.testing.assert_array_equal(to_grey(pixels), plain(pixels))
 
 
+def test_print_that_is_pale_in_grey_leaves_the_page_as_it_is() -> None:
+    written = writing(LINES)
+    pixels = page((written, BLUE_PEN), (squares(written.shape), (0.78, 0.87, 0.72)))
+    np.testing.assert_array_equal(to_grey(pixels), plain(pixels))
+
+
 def test_light_on_dark_is_left_as_it_is() -> None:
     written = writing(LINES)
     pixels = ~page((written, BLACK), (squares(written.shape), GREEN))

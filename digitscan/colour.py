@@ -24,6 +24,9 @@ _SAME_HUE = math.cos(math.radians(12))
 _OWN_WRITING = 0.1
 """Writing in the colour of the print, as a share of the other: if there is more, none of it may be lost."""
 
+_FAINT = (0.05, 0.2)
+"""This share of the writing may become fainter than that share of its mean density: else a second pen would be lost."""
+
 _SIDE = 5.0
 """In stroke widths: straight runs this long are sides of boxes rather than writing."""
 
@@ -58,8 +61,12 @@ def weights_without_print(
     own_writing = _marks(_without_sides(printed, stroke), stroke)
     if not writing.any() or printed.sum() < writing.sum() or own_writing.sum() > _OWN_WRITING * writing.sum():
         return None
-    pen = _DENSITY[contrast[writing]].mean(axis=0)
+    pens = _DENSITY[contrast[writing]]
+    pen = pens.mean(axis=0)
     weights = pen - (pen @ print_hue) * print_hue
+    mixed = pen @ print_hue > _SAME_HUE * np.linalg.norm(pen)  # Pens whose hues lie around that of the print.
+    if mixed or np.quantile(pens @ weights, _FAINT[0]) < _FAINT[1] * (pen @ weights):
+        return None
     return np.asarray(weights * pen.mean() / (pen @ weights), np.float32)
 
 

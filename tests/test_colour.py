@@ -89,6 +89,15 @@ def test_all_pens_stay() -> None:
     assert_is_the_writing(on_page(pixels), written)
 
 
+def test_pens_on_opposite_sides_of_the_print_stay_both() -> None:
+    written = writing(LINES)
+    middle = written.shape[0] // 2
+    upper, lower = written.copy(), written.copy()
+    upper[middle:] = lower[:middle] = 0
+    pixels = page((upper, BLUE_PEN), (lower, RED_PEN), (squares(written.shape), BLACK))
+    np.testing.assert_array_equal(to_grey(pixels), plain(pixels))
+
+
 def test_a_tinted_light_and_a_shadow_make_no_difference() -> None:
     written = writing(LINES)
     lamp = np.array([0.7, 0.9, 1.0]) * np.linspace(1, 0.5, written.shape[1])[:, None]

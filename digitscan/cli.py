@@ -61,6 +61,9 @@ BitmapsOption = Annotated[
     list[Path] | None, typer.Option(help="More digits (.npz with images and labels) to write these lines with.")
 ]
 LayoutOption = Annotated[Layout, typer.Option(help="What each image holds.")]
+RotateOption = Annotated[
+    int, typer.Option(metavar="0|90|180|270", help="Degrees clockwise that turn the pages upright.")
+]
 ConfidenceOption = Annotated[float, typer.Option(min=0.0, max=1.0, help="Numbers below it get the status review.")]
 JobsOption = Annotated[int, typer.Option("-j", "--jobs", min=0, help="Worker processes; 0: one a core.")]
 
@@ -99,6 +102,7 @@ def classify(
     model: ModelOption = None,
     layout: LayoutOption = DEFAULTS.layout,
     per: Annotated[Per, typer.Option(help="What a row of the report stands for.")] = DEFAULTS.per,
+    rotate: RotateOption = DEFAULTS.rotate,
     min_confidence: ConfidenceOption = DEFAULTS.min_confidence,
     jobs: JobsOption = DEFAULTS.jobs,
     dpi: Annotated[int, typer.Option(min=50, max=1200, help="Resolution in which PDF is drawn.")] = DEFAULTS.dpi,
@@ -116,6 +120,7 @@ def classify(
         model=model,
         layout=layout,
         per=per,
+        rotate=rotate,
         min_confidence=min_confidence,
         jobs=jobs,
         dpi=dpi,
@@ -233,6 +238,7 @@ def evaluate(
         typer.Option(metavar="FILE", help="Measure on scans: a CSV with the columns file,lines says what is written."),
     ] = None,
     layout: LayoutOption = DEFAULTS.layout,
+    rotate: RotateOption = DEFAULTS.rotate,
     min_confidence: ConfidenceOption = DEFAULTS.min_confidence,
     jobs: JobsOption = DEFAULTS.jobs,
     runtime: Annotated[Runtime, typer.Option(help="What runs the model.")] = Runtime.LITERT,
@@ -259,7 +265,7 @@ def evaluate(
     if truth and folder:
         if runtime is not Runtime.LITERT:
             raise UsageError("--runtime goes with --data: scans are read with LiteRT")
-        settings = Settings(model=model, layout=layout, min_confidence=min_confidence, jobs=jobs)
+        settings = Settings(model=model, layout=layout, rotate=rotate, min_confidence=min_confidence, jobs=jobs)
         pictures = _annotations(annotate, settings) if annotate else None
         read = _evaluate_truth(truth, folder, settings, scan.load_reader(model), pictures)
         if csv:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
+from digitscan.colour import weighted_grey, weights_without_print
 from digitscan.schema import Ink
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ def find_ink(pixels: NDArray[np.uint8], *, deskew: bool = True) -> Ink:
     Returns the ink in a picture scaled to `STROKE` and turned upright. With `deskew` false the page isn't turned.
     """
     grey = to_grey(pixels)
-    survey_scale = min(1.0, _SURVEY_SIDE / max(grey.shape))
+    survey_scale = _survey_scale(grey.shape)
     survey = _resize(grey, survey_scale)
     if _is_light_on_dark(survey):
         grey, survey = ~grey, ~survey
@@ -112,10 +113,29 @@ def _extract(work: NDArray[np.uint8], to_page: NDArray[np.float64]) -> Ink:
 
 
 def to_grey(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Brightness, uint8 (H, W), of a page that is grey already or BGR."""
+    """Brightness, uint8 (H, W), of a page that is grey already or BGR; without print of another colour than the ink."""
     if pixels.ndim == 2:
         return pixels
-    return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2GRAY), np.uint8)
+    grey = np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2GRAY), np.uint8)
+    scale = _survey_scale(grey.shape)
+    weights = _weights_without_print(_resize(pixels, scale), _resize(grey, scale))
+    return grey if weights is None else weighted_grey(pixels, weights)
+
+
+def _weights_without_print(survey: NDArray[np.uint8], grey: NDArray[np.uint8]) -> NDArray[np.floating] | None:
+    if _is_light_on_dark(grey):
+        return None
+    channels = [find_contrast(np.asarray(channel, np.uint8)) for channel in cv2.split(survey)]
+    mask = strong(np.maximum.reduce(channels))
+    rules = _rules(mask, _stroke_width(mask))
+    in_grey = rules & strong(find_contrast(grey))
+    if 2 * np.count_nonzero(in_grey) <= np.count_nonzero(rules):  # None, or so pale that grey is enough.
+        return None
+    return weights_without_print(np.dstack(channels), mask, rules, _stroke_width(mask & ~rules))
+
+
+def _survey_scale(shape: tuple[int, ...]) -> float:
+    return min(1.0, _SURVEY_SIDE / max(shape))
 
 
 def _is_light_on_dark(grey: NDArray[np.uint8]) -> bool:

@@ -5,6 +5,7 @@ A scan doesn't keep pages: their pixels are read once more, a page at a time.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -13,6 +14,7 @@ import cv2
 from digitscan.errors import OutputError
 from digitscan.image import read_pages
 from digitscan.schema import Page, PageFailure, PageNumbers, Settings
+from digitscan.turn import turned, turned_number
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class Draw(Protocol):
-    """Anything that makes pictures of a page, each with what its name ends in."""
+    """Anything that makes pictures of an upright page, each with what its name ends in."""
 
     def __call__(self, page: Page, read: PageNumbers, /) -> Iterable[tuple[str, NDArray[np.uint8]]]:
         """Endings of names, without suffix, and pictures: uint8, (H, W) grey or (H, W, 3) BGR."""
@@ -54,8 +56,13 @@ class PagePictures:
         page = None if isinstance(read, PageFailure) else self._find(read)
         if isinstance(read, PageFailure) or page is None:
             return
-        for ending, picture in self._draw(page, read):
+        for ending, picture in self._draw(*self._upright(page, read)):
             _write(self._folder / f"{self._name}-p{read.page}{ending}.png", picture)
+
+    def _upright(self, page: Page, read: PageNumbers) -> tuple[Page, PageNumbers]:
+        degrees, shape = self._settings.rotate, page.pixels.shape
+        numbers = tuple(turned_number(number, shape, degrees) for number in read.numbers)
+        return replace(page, pixels=turned(page.pixels, degrees)), replace(read, numbers=numbers)
 
     def _find(self, read: PageNumbers) -> Page | None:
         """The page's pixels; None where the file has changed since it was read."""

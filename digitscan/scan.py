@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol
@@ -25,6 +25,7 @@ from digitscan.normalize import normalize, normalize_all
 from digitscan.pool import workers
 from digitscan.schema import CLASS_COUNT, Ink, Layout, Page, PageFailure, PageGlyphs, PageNumbers, PathWeights, Settings
 from digitscan.segment import segment
+from digitscan.turn import turned, turned_back
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -103,15 +104,18 @@ def scan(files: Iterable[str | PageFailure], reader: Reader, settings: Settings)
         yield from _classify(batch, reader)
 
 
-def page_glyphs(page: Page, layout: Layout) -> PageGlyphs:
-    """The lattices of one page and their normalised candidates."""
-    segments = segment(page_ink(page, layout), layout)
+def page_glyphs(page: Page, settings: Settings) -> PageGlyphs:
+    """The lattices of one page, whose boxes lead to the page before it is turned, and their normalised candidates."""
+    upright = replace(page, pixels=turned(page.pixels, settings.rotate))
+    ink = page_ink(upright, settings.layout)
+    back = turned_back(page.pixels.shape, settings.rotate) @ np.vstack([ink.to_page, (0, 0, 1)])
+    segments = segment(replace(ink, to_page=back), settings.layout)
     strips = tuple(strip.pixels for strip in segments.strips)
     return PageGlyphs(page.file, page.number, segments.lattices, normalize_all(segments.inks), strips)
 
 
 def page_ink(page: Page, layout: Layout) -> Ink:
-    """The ink of one page, found as its layout wants."""
+    """The ink of one upright page, found as its layout wants."""
     if layout is Layout.DIGIT:
         return find_single_ink(page.pixels)
     return find_ink(page.pixels, deskew=layout is Layout.PAGE)
@@ -133,7 +137,7 @@ def _read_here(files: Iterable[str | PageFailure], settings: Settings) -> Iterat
             yield file
             continue
         for page in read_pages(file, settings):
-            yield page if isinstance(page, PageFailure) else page_glyphs(page, settings.layout)
+            yield page if isinstance(page, PageFailure) else page_glyphs(page, settings)
 
 
 def _read_in_pool(
@@ -169,7 +173,7 @@ def _in_order(
 
 def _read_part(file: str, first: int, settings: Settings) -> _Part:
     pages = tuple(
-        page if isinstance(page, PageFailure) else page_glyphs(page, settings.layout)
+        page if isinstance(page, PageFailure) else page_glyphs(page, settings)
         for page in islice(read_pages(file, settings, first), _PAGES_A_TASK)
     )
     return _Part(pages, first + _PAGES_A_TASK if len(pages) == _PAGES_A_TASK else None)

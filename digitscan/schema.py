@@ -107,6 +107,8 @@ class Settings:
     per: Per = Per.NUMBER
     min_confidence: float = 0.8
     """Numbers below it get the status `review`; 0 to 1."""
+    rotate: int = 0
+    """Degrees clockwise by which pages must be turned to stand upright: 0, 90, 180 or 270."""
     jobs: int = 0
     """Worker processes; 0 is one for each core."""
     dpi: int = 200
@@ -119,11 +121,15 @@ class Settings:
         try:
             object.__setattr__(self, "layout", Layout(self.layout))
             object.__setattr__(self, "per", Per(self.per))
-            possible = 0 <= self.min_confidence <= 1 and self.jobs >= 0 and self.dpi > 0 and self.max_pixels > 0
+            possible = 0 <= self.min_confidence <= 1 and self.rotate in (0, 90, 180, 270)
+            possible &= self.jobs >= 0 and self.dpi > 0 and self.max_pixels > 0
         except (ValueError, TypeError) as error:
             raise UsageError(f"settings: {error}") from error
         if not possible:
-            raise UsageError("settings: min_confidence is 0 to 1, jobs at least 0, dpi and max_pixels above 0")
+            raise UsageError(
+                "settings: min_confidence is 0 to 1, rotate 0, 90, 180 or 270, jobs at least 0, "
+                "dpi and max_pixels above 0"
+            )
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from digitscan.annotate import annotate, confidence_colour, write_text
 from digitscan.errors import OutputError
 from digitscan.pictures import PagePictures
-from digitscan.schema import Box, Digit, Number, PageFailure, PageNumbers, Settings
+from digitscan.schema import Box, Digit, Number, Page, PageFailure, PageNumbers, Settings
 
 
 def read(*digits: tuple[float, Box], file: str = "a.png", page: int = 1) -> PageNumbers:
@@ -104,6 +104,26 @@ def test_each_page_is_drawn_from_its_own_pixels(tmp_path: Path) -> None:
     pictures.add(read(file=twin))
     found = {path.name: int(cv2.imread(str(path))[0, 0, 0]) for path in (tmp_path / "new" / "out").iterdir()}
     assert found == {"t.tif-p1-x.png": 10, "t.tif-p3-x.png": 30, "t.tif-2-p1-x.png": 40}
+
+
+@pytest.mark.parametrize("rotate", [0, 90, 180, 270])
+def test_pages_are_drawn_upright_with_the_boxes_on_their_ink(tmp_path: Path, rotate: int) -> None:
+    stored = np.zeros((50, 70), np.uint8)
+    box = Box(10, 5, 8, 20)
+    stored[box.y : box.y + box.height, box.x : box.x + box.width] = np.arange(20)[:, None] + 1
+    cv2.imwrite(str(tmp_path / "a.png"), stored)
+    drawn: list[tuple[np.ndarray, Box]] = []
+
+    def draw(page: Page, read: PageNumbers) -> list[tuple[str, np.ndarray]]:
+        drawn.append((page.pixels, read.numbers[0].box))
+        return []
+
+    PagePictures(tmp_path / "out", draw, Settings(rotate=rotate)).add(read((1.0, box), file=str(tmp_path / "a.png")))
+    ((pixels, turned),) = drawn
+    np.testing.assert_array_equal(pixels, np.rot90(stored, -rotate // 90))
+    inside = pixels[turned.y : turned.y + turned.height, turned.x : turned.x + turned.width]
+    assert inside.all()
+    assert inside.sum() == pixels.sum()
 
 
 def test_a_file_that_is_gone_since_has_no_picture(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import os
 import signal
 import subprocess
@@ -232,6 +233,17 @@ def test_layout_digit_gives_one_digit_a_file(run: Run) -> None:
 
 def test_layout_line_has_one_line(run: Run, good_scans: Path) -> None:
     assert {row["line"] for row in run("classify", good_scans, "--layout", "line").rows} <= {"1", ""}
+
+
+def test_pages_upside_down_are_turned(run: Run, good_scans: Path, tmp_path: Path) -> None:
+    upright = cv2.imread(str(good_scans / "a.png"), cv2.IMREAD_UNCHANGED)
+    assert cv2.imwrite(str(tmp_path / "a.png"), cv2.rotate(upright, cv2.ROTATE_180))
+    texts = [row["text"] for row in run("classify", good_scans).rows]
+    assert [row["text"] for row in run("classify", tmp_path, "--rotate", "180").rows] == texts
+    (tmp_path / "truth.csv").write_text("file,lines\na.png,31415 007|92653\n", "utf-8")
+    done = run("evaluate", "--truth", tmp_path / "truth.csv", tmp_path, "--rotate", "180", "--json")
+    assert json.loads(done.out)["images"]["share"] == 1
+    assert run("classify", tmp_path, "--rotate", "45").code == 2
 
 
 def test_min_confidence_decides_about_review(run: Run, good_scans: Path) -> None:

@@ -15,7 +15,7 @@ LAYERS = (
     {"errors"},
     {"schema"},
     {"cut", "lines", "strips", "paths", "model", "strokes", "contents", "truth", "annotate", "augment", "pool"},
-    {"allographs", "backgrounds", "hands", "headers", "runtime", "networks", "courses"},
+    {"turn", "colour", "allographs", "backgrounds", "hands", "headers", "runtime", "networks", "courses"},
     {"canvas", "tiff"},
     {"files", "image", "ink", "segment", "normalize", "classifier", "linereader", "decode", "report", "datasets"},
     {"scan", "synth", "pictures"},

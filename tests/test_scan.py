@@ -11,6 +11,7 @@ import pytest
 from writing import ByHeart, all_digits, draw_digit, on_paper, write_page
 
 from digitscan.decode import PLAIN_WEIGHTS
+from digitscan.errors import UsageError
 from digitscan.files import find_pages
 from digitscan.scan import Reader, normalize_digit, page_glyphs, scan
 from digitscan.schema import Layout, Page, PageFailure, PageNumbers, Settings
@@ -18,6 +19,10 @@ from digitscan.schema import Layout, Page, PageFailure, PageNumbers, Settings
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from digitscan.schema import Box
 
     Result = PageNumbers | PageFailure
 
@@ -77,8 +82,7 @@ def test_boxes_are_where_the_digits_are(tmp_path: Path, by_heart: ByHeart) -> No
     assert cv2.imwrite(str(tmp_path / "a.png"), page.pixels)
     (read,) = scan([str(tmp_path / "a.png")], Reader(by_heart), HERE)
     assert isinstance(read, PageNumbers)
-    found = [digit.box for number in read.numbers for digit in number.digits]
-    for box, true in zip(found, page.boxes, strict=True):
+    for box, true in zip(boxes(read), page.boxes, strict=True):
         assert (box.x, box.y) == pytest.approx((true.x, true.y), abs=4)
         assert (box.width, box.height) == pytest.approx((true.width, true.height), abs=7)
 
@@ -118,6 +122,41 @@ def test_an_unreadable_file_is_a_failure_with_a_reason(tmp_path: Path, by_heart:
         assert "\n" not in page.message
 
 
+# --- pages on their side ---
+
+
+@pytest.mark.parametrize("rotate", [90, 180, 270])
+def test_a_turned_page_reads_the_same_and_its_boxes_lie_on_the_same_ink(
+    rotate: int, tmp_path: Path, by_heart: ByHeart
+) -> None:
+    pixels = write_page(["31415 007", "92653"]).pixels
+    stored = np.rot90(pixels, rotate // 90)
+    for name, page in (("upright", pixels), ("turned", stored)):
+        assert cv2.imwrite(str(tmp_path / f"{name}.png"), page)
+    (upright,) = scan([str(tmp_path / "upright.png")], by_heart, HERE)
+    (turned,) = scan([str(tmp_path / "turned.png")], by_heart, replace(HERE, rotate=rotate))
+    assert texts(turned) == texts(upright) == ["31415", "007", "92653"]
+    assert isinstance(upright, PageNumbers)
+    assert isinstance(turned, PageNumbers)
+    for straight, lying in zip(boxes(upright), boxes(turned), strict=True):
+        there = np.rot90(crop(stored, lying), -rotate // 90)
+        np.testing.assert_array_equal(there, crop(pixels, straight))
+
+
+def boxes(page: PageNumbers) -> list[Box]:
+    return [digit.box for number in page.numbers for digit in number.digits]
+
+
+def crop(pixels: NDArray[np.uint8], box: Box) -> NDArray[np.uint8]:
+    return pixels[box.y : box.y + box.height, box.x : box.x + box.width]
+
+
+def test_pages_are_turned_by_quarters_alone() -> None:
+    for rotate in (45, -90, 360):
+        with pytest.raises(UsageError, match="rotate"):
+            Settings(rotate=rotate)
+
+
 # --- layouts ---
 
 
@@ -140,12 +179,12 @@ def test_pictures_of_single_digits(tmp_path: Path, by_heart: ByHeart) -> None:
 
 def test_every_picture_of_a_digit_is_one_glyph() -> None:
     page = Page("a.png", 1, on_paper(np.pad(np.hstack([draw_digit("4", 40), draw_digit("2", 40)]), 20)))
-    assert len(page_glyphs(page, Layout.DIGIT).glyphs) == 1
+    assert len(page_glyphs(page, Settings(layout=Layout.DIGIT)).glyphs) == 1
 
 
 def test_a_page_becomes_its_candidates() -> None:
     page = Page("a.png", 1, write_page(["0123456789"] * 10).pixels)
-    found = page_glyphs(page, Layout.PAGE)
+    found = page_glyphs(page, Settings())
     assert found.glyphs.shape == (sum(len(lattice.edges) for lattice in found.lattices), 28, 28)
     assert (found.file, found.page) == ("a.png", 1)
 

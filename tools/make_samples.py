@@ -45,6 +45,31 @@ PRINT: Colour = (0.25, 0.25, 0.25)
 PALE_BLUE: Colour = (0.88, 0.76, 0.66)
 PALE_GREEN: Colour = (0.78, 0.87, 0.72)
 
+LETTER = """\
+Dear Ms Holloway,
+
+thank you for your letter about the apples that were
+delivered to the school kitchen in Oldfield on Monday. I am
+sorry that some of them arrived bruised: the driver had to
+brake hard on the wet road below Gibson Hill, and the crates
+slid. He has asked me to say that he is sorry, too.
+
+We shall bring you fresh ones on Thursday, before the
+lessons begin, and take back what you could not use. Would
+you kindly leave the yard gate open? There is nothing to
+pay; the invoice that you have received is void, and a new
+one will follow.
+
+If you would rather have pears, plums or quinces, please call
+our office, where Lily or Boris will gladly help you. SIZES,
+SORTS AND QUANTITIES can be changed until Wednesday noon.
+
+With kind regards,
+
+Iolanda Quigley
+Bossley & Sons, Fruit Growers
+"""
+
 
 @dataclass(frozen=True)
 class Mnist:
@@ -118,6 +143,13 @@ class Sheet:
             self.rule((x, ys[0]), (x, ys[-1]), colour, width)
         for y in ys:
             self.rule((xs[0], y), (xs[-1], y), colour, width)
+
+    def text(self, line: str, x: float, y: float, size: float) -> None:
+        """Prints a line of text; it is not part of the truth, so it holds no digits."""
+        cover = np.zeros(self.colour.shape[:2], np.uint8)
+        # OpenCV brings this font along.
+        cv2.putText(cover, line, (self.px(x), self.px(y)), 255, cv2.FontFace("sans"), self.px(size), 400)
+        self.colour += cover[..., np.newaxis] / np.float32(255) * (np.array(PRINT, np.float32) - self.colour)
 
     def line(
         self,
@@ -423,6 +455,14 @@ def two_pages(name: str, mnist: Mnist) -> Sample:
     return pages_of_lists(name, mnist, 2, A5)
 
 
+def printed_page(name: str, mnist: Mnist) -> Sample:
+    """A letter from a printer, at 150 dpi, with no digit on it."""
+    sheet = Sheet(name, mnist, A5, dpi=150)
+    for row, line in enumerate(LETTER.splitlines()):
+        sheet.text(line, 16, 24 + row * 6, 3.9)
+    return one(sheet, grey(scan(sheet, clip=0.88)))
+
+
 def blank(name: str, mnist: Mnist) -> Sample:
     """A page with nothing on it."""
     sheet = Sheet(name, mnist, A6)
@@ -439,6 +479,7 @@ PAGES: dict[str, Callable[[str, Mnist], Sample]] = {
     "meter-list-a4-300dpi.jpg": meter_list,
     "plain-list.jpg": plain_list,
     "postal-codes.png": postal_codes,
+    "printed-page.png": printed_page,
     "ruled-list.jpg": ruled_list,
     "shadow.jpg": shadow,
     "skew-3-degrees.jpg": skew_3_degrees,

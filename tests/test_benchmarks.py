@@ -1,0 +1,78 @@
+"""The benchmarks run, on little; what other readers need isn't installed for this."""
+
+from __future__ import annotations
+
+import csv
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import cv2
+import pytest
+from writing import SAMPLES, write_page
+
+ROOT = Path(__file__).parents[1]
+
+pytestmark = pytest.mark.skipif(
+    not (ROOT / "models" / "digits.tflite").is_file(), reason="models/digits.tflite isn't there: it is trained first"
+)
+
+
+@pytest.fixture
+def strips(tmp_path: Path) -> tuple[str, str]:
+    """The truth of three strips, and their folder."""
+    texts = ("31415", "926", "5358")
+    for text in texts:
+        assert cv2.imwrite(str(tmp_path / f"{text}.png"), write_page([text]).pixels)
+    with (tmp_path / "truth.csv").open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows([("file", "lines"), *((f"{text}.png", text) for text in texts)])
+    return str(tmp_path / "truth.csv"), str(tmp_path)
+
+
+def run(script: str, *arguments: str, folder: Path) -> Any:
+    """What a benchmark writes with `--json`."""
+    result = folder / "result.json"
+    command = [sys.executable, str(ROOT / "benchmarks" / script), *arguments, "--json", str(result)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr
+    return json.loads(result.read_text("utf-8"))
+
+
+def test_peers(strips: tuple[str, str], tmp_path: Path) -> None:
+    found = run("peers.py", *strips, "--reader", "digitscan", folder=tmp_path)["digitscan"]
+    assert [found[part]["amounts"]["whole"] for part in ("all", "even", "odd")] == [3, 2, 1]
+    assert found["all"]["digits"]["whole"] == 12
+    assert found["read"].keys() == {"31415.png", "926.png", "5358.png"}
+
+
+def test_peers_on_one_half(strips: tuple[str, str], tmp_path: Path) -> None:
+    found = run("peers.py", *strips, "--reader", "digitscan", "--half", "odd", folder=tmp_path)["digitscan"]
+    assert "all" not in found
+    assert found["read"].keys() == {"5358.png"}
+
+
+def test_touching(tmp_path: Path) -> None:
+    found = run("touching.py", "--data", str(SAMPLES / "single"), "--count", "2", folder=tmp_path)
+    assert found.keys() == {"pairs", "triples", "zeros"}
+    assert [found["pairs"][part]["whole"] for part in ("apart", "touch0", "touch4", "touch")] == [2, 2, 2, 10]
+
+
+def test_touching_pictures_are_the_same_in_every_run(tmp_path: Path) -> None:
+    for name in ("first", "second"):
+        keep = str(tmp_path / name)
+        run("touching.py", "--data", str(SAMPLES / "single"), "--count", "1", "--keep", keep, folder=tmp_path)
+    files = [path.name for path in sorted((tmp_path / "first").iterdir())]
+    assert "truth.csv" in files
+    assert len(files) == 3 * 6 + 1
+    assert all((tmp_path / "first" / name).read_bytes() == (tmp_path / "second" / name).read_bytes() for name in files)
+
+
+def test_ablation(strips: tuple[str, str], tmp_path: Path) -> None:
+    found = run("ablation.py", *strips, folder=tmp_path)
+    whole = run("peers.py", *strips, "--reader", "digitscan", folder=tmp_path)["digitscan"]["all"]
+    names = list(found)
+    assert (names[0], names[-1]) == ("connected components only", "+ ink steps")
+    assert {name: found[names[-1]][name] for name in whole} == whole

@@ -3,8 +3,7 @@
 import argparse
 import sys
 
-from digitscan.classifier import Classifier
-from digitscan.scan import scan
+from digitscan.scan import load_reader, scan
 from digitscan.schema import Layout, PageFailure, Settings
 
 parser = argparse.ArgumentParser(description=__doc__)
@@ -12,11 +11,11 @@ parser.add_argument("--model")
 parser.add_argument("files", nargs="+")
 options = parser.parse_args()
 
-predict = Classifier.load(options.model)
+reader = load_reader(options.model)
 settings = Settings(layout=Layout.LINE, jobs=1)
 for file in options.files:
     # A scan for each strip: one scan of them all would classify many at a time.
-    for page in scan([file], predict, settings, predict.card.path_weights):
+    for page in scan([file], reader, settings):
         numbers = () if isinstance(page, PageFailure) else page.numbers
         sys.stdout.write(f"{file}\t{' '.join(number.text for number in numbers)}\n")
         sys.stdout.flush()

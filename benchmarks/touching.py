@@ -22,9 +22,8 @@ import numpy as np
 from numpy.typing import NDArray
 from strips import Strips, percent, save, show
 
-from digitscan.classifier import Classifier
 from digitscan.datasets import load_test
-from digitscan.scan import normalize_digit, scan
+from digitscan.scan import load_reader, normalize_digit, scan
 from digitscan.schema import GLYPH_SIZE, Layout, Samples, Settings
 from digitscan.truth import Share
 
@@ -142,10 +141,10 @@ def write(folder: Path, digits: Samples, count: int) -> Path:
 
 def measure(truth: Path, model: str | None) -> dict[str, dict[str, Share]]:
     """Chains read right, by kind and overlap."""
-    predict = Classifier.load(model)
+    reader = load_reader(model)
     strips = Strips.load(truth, truth.parent)
     settings = Settings(layout=Layout.LINE, jobs=1)
-    pages = list(scan(strips.names, predict, settings, predict.card.path_weights))
+    pages = list(scan(strips.names, reader, settings))
     return {
         kind: {part: strips.named(f"{kind}-{part}").score(pages).images for part in (*OVERLAPS, "touch")}
         for kind in KINDS

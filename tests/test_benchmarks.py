@@ -74,5 +74,5 @@ def test_ablation(strips: tuple[str, str], tmp_path: Path) -> None:
     found = run("ablation.py", *strips, folder=tmp_path)
     whole = run("peers.py", *strips, "--reader", "digitscan", folder=tmp_path)["digitscan"]["all"]
     names = list(found)
-    assert (names[0], names[-1]) == ("connected components only", "+ ink steps")
+    assert (names[0], names[-1]) == ("connected components only", "+ line reader")
     assert {name: found[names[-1]][name] for name in whole} == whole

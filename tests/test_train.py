@@ -296,7 +296,8 @@ def test_calibration_joins_a_model_and_its_line_reader(pair: tuple[Path, Path]) 
     assert (card.line_reader, card.calibration) == ("bars-line", "digitscan calibrate")
     after = load_reader(str(model))
     assert isinstance(after.read_strips, LineReader)
-    assert after.weights == card.path_weights != before.weights
+    assert card.path_weights
+    assert tuple(after.weights.digit) == card.path_weights.digit != tuple(before.weights.digit)
     again = calibrate(model, None, lessons().lines, "digitscan calibrate")
     assert (again.line_reader, load_reader(str(model)).read_strips) == ("", None)
 

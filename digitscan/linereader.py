@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from digitscan.model import ModelCard
 
-_WINDOWS = (256, 1024)
+_WINDOWS = (384, 1024)
 """Columns that the network sees at a time: the first if that is all there is."""
 
 _OVERLAP = 64

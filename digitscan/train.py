@@ -85,7 +85,7 @@ RECIPES = {
     ),
     Arch.MLP: Recipe(epochs=30, batch_size=128, learning_rate=1e-3),
     Arch.LINE: Recipe(
-        epochs=12,
+        epochs=10,
         batch_size=16,
         learning_rate=2e-3,
         augmented=True,

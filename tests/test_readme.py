@@ -13,7 +13,15 @@ ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text("utf-8")
 
 # These install something or need hours, the network, or another folder: not for a test.
-NOT_HERE = ("make ", "python3 -m venv", ".venv/bin/", "digitscan train", "python tools/")
+NOT_HERE = (
+    "make ",
+    "python3 -m venv",
+    ".venv/bin/",
+    "WRITING",
+    "digitscan train",
+    "digitscan calibrate",
+    "python tools/",
+)
 SCANS = ("blank.jpg", "plain-list.jpg", "two-pages.pdf")
 
 
@@ -22,7 +30,7 @@ def blocks(language: str) -> list[str]:
 
 
 def commands() -> list[str]:
-    lines = [line for block in blocks("sh") for line in block.replace("\\\n", "").splitlines()]
+    lines = [line for block in blocks("sh") for line in block.replace("\\\n", "").replace("\n ", "").splitlines()]
     return [line for line in lines if line.strip() and not line.startswith(NOT_HERE)]
 
 

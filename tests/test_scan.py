@@ -133,8 +133,8 @@ def test_a_turned_page_reads_the_same_and_its_boxes_lie_on_the_same_ink(
     stored = np.rot90(pixels, rotate // 90)
     for name, page in (("upright", pixels), ("turned", stored)):
         assert cv2.imwrite(str(tmp_path / f"{name}.png"), page)
-    (upright,) = scan([str(tmp_path / "upright.png")], by_heart, HERE)
-    (turned,) = scan([str(tmp_path / "turned.png")], by_heart, replace(HERE, rotate=rotate))
+    (upright,) = scan([str(tmp_path / "upright.png")], Reader(by_heart), HERE)
+    (turned,) = scan([str(tmp_path / "turned.png")], Reader(by_heart), replace(HERE, rotate=rotate))
     assert texts(turned) == texts(upright) == ["31415", "007", "92653"]
     assert isinstance(upright, PageNumbers)
     assert isinstance(turned, PageNumbers)

@@ -26,9 +26,12 @@ DIGIT_FEATURES = (
 MARK_FEATURES = ("log_probability", "line_log_probability", "edge", "atoms", "height", "wide", "cut", "piece")
 """The beliefs of both networks come first, then the geometry."""
 
+PAIR_FEATURES = ("overlap", "heights", "line_between")
+
 PLAIN_WEIGHTS = PathWeights(
     digit=(1.0, 0.5, 0.1, 0.0, -0.1, -8.0, -4.0, -4.0, -0.3, -0.5, 0.0),
     mark=(1.0, 0.1, 0.5, -0.5, -8.0, 0.0, -0.3, -2.0),
+    pair=(-1.0, -0.5, 0.3),
 )
 """For models that came without fitted weights, as those that know only digits do."""
 
@@ -40,6 +43,9 @@ _FLOOR = 1e-3
 
 _MIDDLE = (0.6, 2.0)
 """In half widths, and at least so many columns: how far the line reader sees a digit's middle."""
+
+_PLACES_BETWEEN = 9
+"""Places where the line reader is asked whether two neighbours are apart."""
 
 _NUMBER_GAP = (1.2, 2.0)
 """In digit heights: no gap within a number need be narrower than the first, and none is wider than the second."""
@@ -58,13 +64,16 @@ class Features(NamedTuple):
     `belief` (E, 11): the classifier's log-probabilities of the digits and of a mark. `line` (E, 11): those of the line
     reader, that the edge's middle is each digit's, and that there is no digit from its left side to its right; zeros
     without a line reader. `digit` (E, len(DIGIT_FEATURES) - 2) and `mark` (E, len(MARK_FEATURES) - 2): the other
-    features of the edge as a digit and as a mark.
+    features of the edge as a digit and as a mark. `pair` (P, len(PAIR_FEATURES)): those of the pairs `neighbours` of
+    edges that follow one another.
     """
 
     belief: NDArray[np.float64]
     line: NDArray[np.float64]
     digit: NDArray[np.float64]
     mark: NDArray[np.float64]
+    pair: NDArray[np.float64]
+    neighbours: paths.Pairs
 
 
 def decode(
@@ -80,20 +89,36 @@ def decode(
     """
     if not lattices:
         return []
-    values = edge_scores(features(lattices, probabilities, frames), weights)
-    chosen = paths.best(paths.scores(lattices, values.max(axis=1)))
-    sharp = values * weights.sharpness
-    table = paths.posteriors(paths.scores(lattices, np.logaddexp.reduce(sharp, axis=1)))
-    share = np.exp(sharp - np.logaddexp.reduce(sharp, axis=1)[:, None])
-    posterior = share * table[paths.place(lattices)][:, None]
+    known = features(lattices, probabilities, frames)
+    values, pair_values = edge_scores(known, weights), known.pair @ weights.pair
+    alternatives = np.stack([values[:, :NOT_A_DIGIT].max(axis=1), values[:, NOT_A_DIGIT]], axis=1)
+    lengths = [int(lattice.edges[:, 1].max()) for lattice in lattices]
+    chosen = paths.best(paths.scores(lattices, alternatives, known.neighbours, pair_values), lengths)
+    posterior = _posteriors(lattices, values * weights.sharpness, known.neighbours, pair_values * weights.sharpness)
+    labels = values[:, :NOT_A_DIGIT].argmax(axis=1)
     lines: list[list[Number]] = []
     end, count = 0, 1
     for lattice, path in zip(lattices, chosen, strict=True):
         start, end = end, end + len(lattice.edges)
-        read = _read(lattice, path, values[start:end].argmax(axis=1), posterior[start:end])
+        read = _read(lattice, path, labels[start:end], posterior[start:end])
         lines.append([_number(run, count, place) for place, run in enumerate(read, 1)])
         count += bool(read)
     return lines
+
+
+def as_kinds(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Scores of each edge as any digit and as a mark, float64 (E, 2), from those of `edge_scores`."""
+    return np.stack([np.logaddexp.reduce(values[:, :NOT_A_DIGIT], axis=1), values[:, NOT_A_DIGIT]], axis=1)
+
+
+def _posteriors(
+    lattices: Sequence[Lattice], values: NDArray[np.float64], index: paths.Pairs, pair_values: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Probability of each edge as each digit, float64 (E, 10)."""
+    kinds = as_kinds(values)
+    edges, _ = paths.posteriors(paths.scores(lattices, kinds, index, pair_values), index)
+    as_digit = edges[paths.place(lattices)][:, paths.AS_DIGIT]
+    return np.asarray(np.exp(values[:, :NOT_A_DIGIT] - kinds[:, :1]) * as_digit[:, None])
 
 
 def features(
@@ -115,13 +140,39 @@ def features(
     one, atoms = np.ones(len(edges)), edges[:, 1] - edges[:, 0]
     low, tall = np.maximum(_USUAL_HEIGHT[0] - height, 0), np.maximum(height - _USUAL_HEIGHT[1], 0)
     wide = np.maximum(width - _USUAL_WIDTH, 0)
-    line, beside = np.zeros_like(belief), np.zeros(len(edges))
+    index = paths.pairs(lattices)
+    line, beside, between = np.zeros_like(belief), np.zeros(len(edges)), np.zeros(len(index.first))
     if frames is not None:
         seen = [_line_belief(*pair) for pair in zip(lattices, frames, strict=True)]
         line, beside = (np.concatenate(parts) for parts in zip(*seen, strict=True))
+        between = _line_between(lattices, frames, index)
     digit = np.stack([beside, one, atoms, low, tall, wide, cut, piece, off_line], axis=1)
     mark = np.stack([one, atoms, height, wide, cut, piece], axis=1)
-    return Features(belief, line, digit, mark)
+    pair = np.stack([*_pair_geometry(boxes, index), between], axis=1)
+    return Features(belief, line, digit, mark, pair, index)
+
+
+def _pair_geometry(boxes: NDArray[np.float64], index: paths.Pairs) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Share of the narrower one's width that two neighbours overlap by, and the logarithm of their heights' ratio."""
+    one, other = boxes[index.first], boxes[index.second]
+    common = np.minimum(one[:, 0] + one[:, 2], other[:, 0] + other[:, 2]) - np.maximum(one[:, 0], other[:, 0])
+    overlap = np.maximum(common, 0) / np.minimum(one[:, 2], other[:, 2])
+    return overlap, np.abs(np.log(one[:, 3] / other[:, 3]))
+
+
+def _line_between(
+    lattices: Sequence[Lattice], frames: Sequence[NDArray[np.float32]], index: paths.Pairs
+) -> NDArray[np.float64]:
+    """Log-probability that somewhere between the middles of two neighbours there is no digit: else they are one."""
+    columns = np.concatenate([lattice.columns for lattice in lattices])
+    # All lines one after the other: places between two middles lie within one line.
+    starts = np.cumsum([0, *(len(part) for part in frames)])
+    nothing = np.concatenate([part[:, NOTHING] for part in frames])
+    offset = starts[index.place[0]]
+    middles = columns[index.first] / FRAME + offset, columns[index.second] / FRAME + offset
+    shares = np.linspace(0, 1, _PLACES_BETWEEN)
+    places = middles[0][:, None] * (1 - shares) + middles[1][:, None] * shares
+    return _log(np.interp(places, np.arange(len(nothing)), nothing).max(axis=1))
 
 
 def _line_belief(lattice: Lattice, frames: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -167,21 +218,21 @@ def _middle(lattice: Lattice) -> float:
 
 def _read(
     lattice: Lattice,
-    path: list[tuple[int, int]],
+    path: paths.Path,
     labels: NDArray[np.intp],
     posterior: NDArray[np.float64],
 ) -> list[list[Digit]]:
     """The digits of a path, parted where the gap between neighbouring marks is wide."""
     index = {edge: place for place, edge in enumerate(map(tuple, lattice.edges.tolist()))}
-    edges = [index[edge] for edge in path if edge in index]
+    edges = [index[edge] for edge in path.edges]
     gaps = _gaps(lattice.boxes[edges])
     widest = _widest_gap(gaps, lattice.height)
     runs: list[list[Digit]] = [[]]
-    for edge, gap in zip(edges, [0.0, *gaps.tolist()], strict=True):
+    for edge, is_digit, gap in zip(edges, path.digits, [0.0, *gaps.tolist()], strict=True):
         if gap > widest:
             runs.append([])
-        label = int(labels[edge])
-        if label != NOT_A_DIGIT:
+        if is_digit:
+            label = int(labels[edge])
             alike = _shared_atoms(lattice.edges, lattice.edges[edge]) >= _SAME
             confidence = min(float(posterior[alike, label].sum()), 1.0)
             runs[-1].append(Digit(str(label), confidence, _page_box(lattice.boxes[edge], lattice.to_page)))

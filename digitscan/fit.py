@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from digitscan import paths
-from digitscan.decode import DIGIT_FEATURES, PLAIN_WEIGHTS, Features, edge_scores, features
+from digitscan.decode import DIGIT_FEATURES, MARK_FEATURES, PLAIN_WEIGHTS, Features, as_kinds, edge_scores, features
 from digitscan.schema import NOT_A_DIGIT, Lattice, PathWeights
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def fit_weights(known: Known) -> PathWeights:
 
 
 def _fit(problem: _Problem) -> PathWeights:
-    start = np.array([*PLAIN_WEIGHTS.digit, *PLAIN_WEIGHTS.mark])
+    start = np.array([*PLAIN_WEIGHTS.digit, *PLAIN_WEIGHTS.mark, *PLAIN_WEIGHTS.pair])
     weights, mean, square = start.copy(), np.zeros_like(start), np.zeros_like(start)
     for step in range(1, _STEPS + 1):
         gradient = _gradient(problem, _unpacked(weights)) - _PULL * (weights - start)
@@ -77,27 +77,32 @@ def _fit(problem: _Problem) -> PathWeights:
 
 
 def _unpacked(weights: Floats) -> PathWeights:
-    count = len(DIGIT_FEATURES)
-    return PathWeights(tuple(weights[:count].tolist()), tuple(weights[count:].tolist()))
+    parts = np.split(weights, np.cumsum([len(DIGIT_FEATURES), len(MARK_FEATURES)]))
+    digit, mark, pair = (tuple(part.tolist()) for part in parts)
+    return PathWeights(digit, mark, pair)
 
 
 def _likelihood(problem: _Problem, weights: PathWeights, sharpness: float) -> float:
     """Mean log-probability of the right readings."""
     scores = sharpness * edge_scores(problem.inputs, weights)
+    pair_scores = sharpness * (problem.inputs.pair @ weights.pair)
     right = np.where(problem.right, scores, -np.inf)
-    sums = [
-        paths.forward(paths.scores(problem.lattices, np.logaddexp.reduce(values, axis=1)))[:, -1]
-        for values in (right, scores)
-    ]
+    sums = [paths.log_total(paths.forward(_table(problem, values, pair_scores))) for values in (right, scores)]
     return float((sums[0] - sums[1]).mean())
+
+
+def _table(problem: _Problem, scores: Floats, pair_scores: Floats) -> paths.Scores:
+    return paths.scores(problem.lattices, as_kinds(scores), problem.inputs.neighbours, pair_scores)
 
 
 def _problem(known: Known, *thirds: int) -> _Problem:
     """The lattices of `known` that have a right path, of these thirds."""
     right = known.labels[:, None] == np.arange(NOT_A_DIGIT + 1)
     ends = np.cumsum([len(lattice.edges) for lattice in known.lattices])
-    values = np.where(right.any(axis=1), 0.0, -np.inf)
-    solvable = np.isfinite(paths.forward(paths.scores(known.lattices, values))[:, -1])
+    index = paths.pairs(known.lattices)
+    possible = as_kinds(np.where(right, 0.0, -np.inf))
+    table = paths.scores(known.lattices, possible, index, np.zeros(len(index.first)))
+    solvable = np.isfinite(paths.log_total(paths.forward(table)))
     solvable &= np.isin(np.arange(len(ends)) % 3, thirds)
     keep = np.repeat(solvable, np.diff(ends, prepend=0))
     chosen = np.flatnonzero(solvable).tolist()
@@ -107,20 +112,20 @@ def _problem(known: Known, *thirds: int) -> _Problem:
 
 
 def _gradient(problem: _Problem, weights: PathWeights) -> Floats:
-    scores = edge_scores(problem.inputs, weights)
+    scores, pair_scores = edge_scores(problem.inputs, weights), problem.inputs.pair @ weights.pair
     right = np.where(problem.right, scores, -np.inf)
-    expected = [_expected(problem, values) for values in (right, scores)]
+    expected = [_expected(problem, values, pair_scores) for values in (right, scores)]
     return (expected[0] - expected[1]) / len(problem.lattices)
 
 
-def _expected(problem: _Problem, scores: Floats) -> Floats:
+def _expected(problem: _Problem, scores: Floats, pair_scores: Floats) -> Floats:
     """What each feature sums to along a path, on average over the paths that `scores` allow."""
-    with np.errstate(invalid="ignore"):
-        total = np.logaddexp.reduce(scores, axis=1)
-        share = np.where(np.isneginf(scores), 0.0, np.exp(scores - total[:, None]))
-    used = share * paths.posteriors(paths.scores(problem.lattices, total))[paths.place(problem.lattices)][:, None]
     known = problem.inputs
-    as_digit, as_mark = used[:, :NOT_A_DIGIT], used[:, NOT_A_DIGIT]
+    edges, together = paths.posteriors(_table(problem, scores, pair_scores), known.neighbours)
+    used = edges[paths.place(problem.lattices)]
+    total = np.logaddexp.reduce(scores[:, :NOT_A_DIGIT], axis=1)
+    share = np.exp(scores[:, :NOT_A_DIGIT] - np.where(np.isneginf(total), 0.0, total)[:, None])
+    as_digit, as_mark = share * used[:, paths.AS_DIGIT, None], used[:, paths.AS_MARK]
     beliefs = (known.belief, known.line)
     return np.concatenate(
         [
@@ -128,5 +133,6 @@ def _expected(problem: _Problem, scores: Floats) -> Floats:
             as_digit.sum(axis=1) @ known.digit,
             [as_mark @ belief[:, NOT_A_DIGIT] for belief in beliefs],
             as_mark @ known.mark,
+            together @ known.pair,
         ]
     )

@@ -256,12 +256,13 @@ class Lattice:
 class PathWeights:
     """How much each feature of an edge counts when a lattice is read; the order is that of `decode.py`.
 
-    `digit` weighs the features of an edge read as a digit, `mark` those of one that is skipped; `sharpness` is what
-    scores are multiplied by for confidences that can be believed.
+    `digit` weighs the features of an edge read as a digit, `mark` those of one that is skipped, `pair` those of two
+    digits side by side; `sharpness` is what scores are multiplied by for confidences that can be believed.
     """
 
     digit: Sequence[float]
     mark: Sequence[float]
+    pair: Sequence[float]
     sharpness: float = 1.0
 
 

@@ -55,8 +55,11 @@ _MARK, _LOOKALIKE = -1, -2
 
 _LINES_A_TASK = 250
 
-_WEIGHT_LINES = 3000
+_WEIGHT_LINES = 6000
 """Synthetic lines that the path weights are fitted on; there are few of these weights."""
+
+_MOST_MARKS = 0.25
+"""For each digit, among the candidates of such a line: from lines with more letters one would learn to skip digits."""
 
 _SHARES = {NOT_A_DIGIT: 0.6, WRONG_CUT: 1.0}
 """Marks and wrong cuts kept for each digit; lattices hold several times as many, all much alike."""
@@ -177,14 +180,16 @@ def make_candidates(
 
 
 def make_lines(synthesizer: Synthesizer, lines: int = _WEIGHT_LINES) -> list[LabelledLine]:
-    """The first `lines` synthetic lines.
-
-    Lines with more marks than digits, such as words, are left out where there are others: from these one would learn to
-    skip digits.
-    """
-    found = [part for index in range(lines) for part in label_sample(synthesizer.line(index))]
-    numbers = [line for line in found if np.sum(line.labels < NOT_A_DIGIT) > np.sum(line.labels == NOT_A_DIGIT)]
+    """The first `lines` synthetic lines, without those that have many marks, such as words, where there are others."""
+    ends = [*range(0, lines, _LINES_A_TASK), lines]
+    with workers(os.cpu_count() or 1, _take_synthesizer, synthesizer) as pool:
+        found = list(chain.from_iterable(pool.map(_write_lines, pairwise(ends))))
+    numbers = [line for line in found if _is_number(line.labels)]
     return numbers or found
+
+
+def _is_number(labels: NDArray[np.uint8]) -> bool:
+    return bool(np.sum(labels == NOT_A_DIGIT) <= _MOST_MARKS * np.sum(labels < NOT_A_DIGIT))
 
 
 def _take_synthesizer(synthesizer: Synthesizer) -> None:
@@ -192,8 +197,12 @@ def _take_synthesizer(synthesizer: Synthesizer) -> None:
     _synthesizer = synthesizer
 
 
+def _write_lines(span: tuple[int, int]) -> list[LabelledLine]:
+    return [line for index in range(*span) for line in label_sample(_synthesizer.line(index))]
+
+
 def _label_lines(span: tuple[int, int]) -> tuple[NDArray[np.uint8], NDArray[np.uint8], StripSamples]:
-    found = [line for index in range(*span) for line in label_sample(_synthesizer.line(index))]
+    found = _write_lines(span)
     glyphs = np.concatenate([line.glyphs for line in found])
     labels = np.concatenate([line.labels for line in found])
     rng = np.random.default_rng(np.random.SeedSequence([_synthesizer.seed, span[0]]))

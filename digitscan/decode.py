@@ -26,12 +26,12 @@ DIGIT_FEATURES = (
 MARK_FEATURES = ("log_probability", "line_log_probability", "edge", "atoms", "height", "wide", "cut", "piece")
 """The beliefs of both networks come first, then the geometry."""
 
-PAIR_FEATURES = ("overlap", "heights", "line_between")
+PAIR_FEATURES = ("pair", "overlap", "heights", "line_between")
 
 PLAIN_WEIGHTS = PathWeights(
     digit=(1.0, 0.5, 0.1, 0.0, -0.1, -8.0, -4.0, -4.0, -0.3, -0.5, 0.0),
     mark=(1.0, 0.1, 0.5, -0.5, -8.0, 0.0, -0.3, -2.0),
-    pair=(-1.0, -0.5, 0.3),
+    pair=(0.0, -1.0, -0.5, 0.3),
 )
 """For models that came without fitted weights, as those that know only digits do."""
 
@@ -148,7 +148,7 @@ def features(
         between = _line_between(lattices, frames, index)
     digit = np.stack([beside, one, atoms, low, tall, wide, cut, piece, off_line], axis=1)
     mark = np.stack([one, atoms, height, wide, cut, piece], axis=1)
-    pair = np.stack([*_pair_geometry(boxes, index), between], axis=1)
+    pair = np.stack([np.ones_like(between), *_pair_geometry(boxes, index), between], axis=1)
     return Features(belief, line, digit, mark, pair, index)
 
 

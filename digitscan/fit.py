@@ -7,6 +7,7 @@ all paths, both from forward-backward.
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -23,10 +24,13 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-_STEPS = 400
+_STEPS = 300
 _RATE = 0.1
 _MOMENTS = (0.9, 0.99)
 """Of Adam (D. Kingma and J. Ba, 2015)."""
+
+_GROUP = 128
+"""Lattices that are worked on together."""
 
 _SHARPNESS = np.geomspace(0.25, 2.0, 40).tolist()
 
@@ -45,12 +49,22 @@ class Known(NamedTuple):
     frames: Sequence[NDArray[np.float32]] | None = None
 
 
+class _Line(NamedTuple):
+    """What is known of one lattice; `right` (E, 11) says whether a right path may read the edge so."""
+
+    lattice: Lattice
+    probabilities: NDArray[np.float32]
+    right: NDArray[np.bool_]
+    frames: NDArray[np.float32] | None
+
+
 @dataclass(frozen=True, slots=True)
 class _Problem:
+    """Some lattices of about the same length."""
+
     lattices: Sequence[Lattice]
     inputs: Features
     right: NDArray[np.bool_]
-    """(E, 11): whether a right path may read the edge so."""
 
 
 def fit_weights(known: Known) -> PathWeights:
@@ -58,17 +72,53 @@ def fit_weights(known: Known) -> PathWeights:
 
     The sharpness is fitted on every third lattice, which the other weights haven't seen.
     """
-    problem = _problem(known, 0, 1)
-    weights = _fit(problem)
-    held_out = _problem(known, 2)
-    return replace(weights, sharpness=max(_SHARPNESS, key=lambda by: _likelihood(held_out, weights, by)))
+    lines = _lines(known)
+    held_out = lines[2::3]
+    weights = _fit(_problems([line for place, line in enumerate(lines) if place % 3 != 2]))
+    problems = _problems(held_out)
+    return replace(weights, sharpness=max(_SHARPNESS, key=lambda by: _likelihood(problems, weights, by)))
 
 
-def _fit(problem: _Problem) -> PathWeights:
+def _lines(known: Known) -> list[_Line]:
+    ends = np.cumsum([len(lattice.edges) for lattice in known.lattices])[:-1]
+    right = known.labels[:, None] == np.arange(NOT_A_DIGIT + 1)
+    frames: Sequence[NDArray[np.float32] | None] = known.frames or [None] * len(known.lattices)
+    parts = np.split(known.probabilities, ends), np.split(right, ends)
+    return [_Line(*each) for each in zip(known.lattices, *parts, frames, strict=True)]
+
+
+def _problems(lines: Sequence[_Line]) -> list[_Problem]:
+    """The lines that have a right path, in groups of alike length: the longest of a group sets the work for all."""
+    ordered = sorted(lines, key=lambda line: int(line.lattice.edges[:, 1].max()))
+    groups = [ordered[start : start + _GROUP] for start in range(0, len(ordered), _GROUP)]
+    solvable = [list(itertools.compress(group, _solvable(group))) for group in groups]
+    return [_problem(group) for group in solvable if group]
+
+
+def _solvable(lines: Sequence[_Line]) -> NDArray[np.bool_]:
+    lattices = [line.lattice for line in lines]
+    index = paths.pairs(lattices)
+    possible = as_kinds(np.where(np.concatenate([line.right for line in lines]), 0.0, -np.inf))
+    table = paths.scores(lattices, possible, index, np.zeros(len(index.first)))
+    return np.isfinite(paths.log_total(paths.forward(table)))
+
+
+def _problem(lines: Sequence[_Line]) -> _Problem:
+    lattices = [line.lattice for line in lines]
+    frames = [line.frames for line in lines if line.frames is not None]
+    probabilities = np.concatenate([line.probabilities for line in lines])
+    return _Problem(
+        lattices, features(lattices, probabilities, frames or None), np.concatenate([line.right for line in lines])
+    )
+
+
+def _fit(problems: Sequence[_Problem]) -> PathWeights:
     start = np.array([*PLAIN_WEIGHTS.digit, *PLAIN_WEIGHTS.mark, *PLAIN_WEIGHTS.pair])
     weights, mean, square = start.copy(), np.zeros_like(start), np.zeros_like(start)
+    count = sum(len(problem.lattices) for problem in problems)
     for step in range(1, _STEPS + 1):
-        gradient = _gradient(problem, _unpacked(weights)) - _PULL * (weights - start)
+        unpacked = _unpacked(weights)
+        gradient = sum(_gradient(problem, unpacked) for problem in problems) / max(1, count) - _PULL * (weights - start)
         mean += (1 - _MOMENTS[0]) * (gradient - mean)
         square += (1 - _MOMENTS[1]) * (gradient**2 - square)
         rate = _RATE * (1 - step / (_STEPS + 1))
@@ -82,40 +132,28 @@ def _unpacked(weights: Floats) -> PathWeights:
     return PathWeights(digit, mark, pair)
 
 
-def _likelihood(problem: _Problem, weights: PathWeights, sharpness: float) -> float:
-    """Mean log-probability of the right readings."""
+def _likelihood(problems: Sequence[_Problem], weights: PathWeights, sharpness: float) -> float:
+    """Sum of the log-probabilities of the right readings."""
+    return sum(_log_probability(problem, weights, sharpness) for problem in problems)
+
+
+def _log_probability(problem: _Problem, weights: PathWeights, sharpness: float) -> float:
     scores = sharpness * edge_scores(problem.inputs, weights)
     pair_scores = sharpness * (problem.inputs.pair @ weights.pair)
     right = np.where(problem.right, scores, -np.inf)
     sums = [paths.log_total(paths.forward(_table(problem, values, pair_scores))) for values in (right, scores)]
-    return float((sums[0] - sums[1]).mean())
+    return float((sums[0] - sums[1]).sum())
 
 
 def _table(problem: _Problem, scores: Floats, pair_scores: Floats) -> paths.Scores:
     return paths.scores(problem.lattices, as_kinds(scores), problem.inputs.neighbours, pair_scores)
 
 
-def _problem(known: Known, *thirds: int) -> _Problem:
-    """The lattices of `known` that have a right path, of these thirds."""
-    right = known.labels[:, None] == np.arange(NOT_A_DIGIT + 1)
-    ends = np.cumsum([len(lattice.edges) for lattice in known.lattices])
-    index = paths.pairs(known.lattices)
-    possible = as_kinds(np.where(right, 0.0, -np.inf))
-    table = paths.scores(known.lattices, possible, index, np.zeros(len(index.first)))
-    solvable = np.isfinite(paths.log_total(paths.forward(table)))
-    solvable &= np.isin(np.arange(len(ends)) % 3, thirds)
-    keep = np.repeat(solvable, np.diff(ends, prepend=0))
-    chosen = np.flatnonzero(solvable).tolist()
-    lattices = [known.lattices[index] for index in chosen]
-    frames = None if known.frames is None else [known.frames[index] for index in chosen]
-    return _Problem(lattices, features(lattices, known.probabilities[keep], frames), right[keep])
-
-
 def _gradient(problem: _Problem, weights: PathWeights) -> Floats:
     scores, pair_scores = edge_scores(problem.inputs, weights), problem.inputs.pair @ weights.pair
     right = np.where(problem.right, scores, -np.inf)
     expected = [_expected(problem, values, pair_scores) for values in (right, scores)]
-    return (expected[0] - expected[1]) / len(problem.lattices)
+    return expected[0] - expected[1]
 
 
 def _expected(problem: _Problem, scores: Floats, pair_scores: Floats) -> Floats:

@@ -263,11 +263,9 @@ def evaluate(
     if annotate and not truth:
         raise UsageError("--annotate needs --truth")
     if truth and folder:
-        if runtime is not Runtime.LITERT:
-            raise UsageError("--runtime goes with --data: scans are read with LiteRT")
         settings = Settings(model=model, layout=layout, rotate=rotate, min_confidence=min_confidence, jobs=jobs)
         pictures = _annotations(annotate, settings) if annotate else None
-        read = _evaluate_truth(truth, folder, settings, scan.load_reader(model), pictures)
+        read = _evaluate_truth(truth, folder, settings, _reader(model, runtime), pictures)
         if csv:
             evaluation.write_wrong_lines(read, csv)
         _print(read, as_json, display.show_truth)
@@ -287,6 +285,16 @@ def _predictor(classifier: Classifier, runtime: Runtime) -> Predictor:
     from digitscan import train as training
 
     return training.load_keras(classifier.name)
+
+
+def _reader(model: str | None, runtime: Runtime) -> Reader:
+    from digitscan import scan
+    from digitscan.classifier import Classifier
+
+    reader = scan.load_reader(model)
+    if runtime is Runtime.LITERT:
+        return reader
+    return reader._replace(classify=_predictor(Classifier.load(model), runtime))
 
 
 def _evaluate_truth(

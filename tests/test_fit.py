@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def known(count: int, sure: float = 0.6, mistaken: float = 0.2, *, frames: bool = True) -> Known:
-    """Lines of digits and dashes of which a classifier takes some for another digit, and a line reader that is right."""
+    """Lines of which a classifier takes some digits for another one, and a line reader none."""
     rng = np.random.default_rng(0)
     texts = ["".join(rng.choice(list("0123456789-"), rng.integers(1, 9))) for _ in range(count)]
     lattices, probabilities, labels = [], [], []

@@ -209,9 +209,9 @@ def calibrate(
 
     if not strokes:
         raise UsageError("calibrate needs --strokes, to write lines with")
+    networks = calibration.load_networks(model, line_reader, os.cpu_count() or 1)
     _, held_out = _synthesizers(strokes, datasets.load(data, scan.normalize_digit), bitmaps, seed)
-    lines = candidates.make_lines(held_out)
-    card = calibration.calibrate(model, line_reader, lines, _command(), os.cpu_count() or 1)
+    card = calibration.calibrate(networks, candidates.make_lines(held_out), _command())
     display.show_card(_stderr(), card)
 
 

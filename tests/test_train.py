@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from digitscan.augment import augment
-from digitscan.calibrate import calibrate
+from digitscan.calibrate import calibrate, load_networks
 from digitscan.candidates import LabelledLine, Lessons, StripSamples
 from digitscan.classifier import Classifier
 from digitscan.datasets import Dataset
@@ -292,19 +292,19 @@ def test_calibration_joins_a_model_and_its_line_reader(pair: tuple[Path, Path]) 
     model, line_reader = pair
     before = load_reader(str(model))
     assert before.read_strips is None
-    card = calibrate(model, line_reader, lessons().lines, "digitscan calibrate")
+    card = calibrate(load_networks(model, line_reader), lessons().lines, "digitscan calibrate")
     assert (card.line_reader, card.calibration) == ("bars-line", "digitscan calibrate")
     after = load_reader(str(model))
     assert isinstance(after.read_strips, LineReader)
     assert card.path_weights
     assert tuple(after.weights.digit) == card.path_weights.digit != tuple(before.weights.digit)
-    again = calibrate(model, None, lessons().lines, "digitscan calibrate")
+    again = calibrate(load_networks(model, None), lessons().lines, "digitscan calibrate")
     assert (again.line_reader, load_reader(str(model)).read_strips) == ("", None)
 
 
 def test_another_line_reader_than_the_calibrated_one(pair: tuple[Path, Path]) -> None:
     model, line_reader = pair
-    card = calibrate(model, line_reader, lessons().lines, "digitscan calibrate")
+    card = calibrate(load_networks(model, line_reader), lessons().lines, "digitscan calibrate")
     model_file(model, ".json").write_text(replace(card, line_reader_sha256="0" * 64).to_json())
     with pytest.raises(ModelError, match="digitscan calibrate"):
         load_reader(str(model))
@@ -313,8 +313,8 @@ def test_another_line_reader_than_the_calibrated_one(pair: tuple[Path, Path]) ->
 def test_what_cannot_be_calibrated(pair: tuple[Path, Path], mlp: tuple[Path, ModelCard, Recorder]) -> None:
     model, line_reader = pair
     with pytest.raises(ModelError, match="--strokes"):
-        calibrate(mlp[0], None, lessons().lines, "")
+        load_networks(mlp[0], None)
     with pytest.raises(ModelError, match="--arch line"):
-        calibrate(model, model, lessons().lines, "")
+        load_networks(model, model)
     with pytest.raises(UsageError, match="folder"):
-        calibrate(model, line_reader.parent.parent / "elsewhere", lessons().lines, "")
+        load_networks(model, line_reader.parent.parent / "elsewhere")

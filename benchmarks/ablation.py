@@ -24,7 +24,7 @@ from strips import Strips, add_arguments, chosen, percent, save, show
 
 from digitscan import ink, segment
 from digitscan.cut import Cuts
-from digitscan.decode import DIGIT_FEATURES, MARK_FEATURES
+from digitscan.decode import DIGIT_FEATURES, MARK_FEATURES, PAIR_FEATURES
 from digitscan.scan import Reader, load_reader, scan
 from digitscan.schema import NOT_A_DIGIT, Layout, PathWeights, Settings
 from digitscan.truth import TruthResult
@@ -75,7 +75,8 @@ def without_reject_class(variant: Variant) -> Variant:
 def without_priors(variant: Variant) -> Variant:
     """Only the classifier's probabilities count, not where a candidate lies or how large it is."""
     digit, mark = ((1.0,) + (0.0,) * (len(names) - 1) for names in (DIGIT_FEATURES, MARK_FEATURES))
-    return replace(variant, reader=variant.reader._replace(weights=PathWeights(digit, mark)))
+    pair = (0.0,) * len(PAIR_FEATURES)
+    return replace(variant, reader=variant.reader._replace(weights=PathWeights(digit, mark, pair)))
 
 
 def without_ink_steps(variant: Variant) -> Variant:

@@ -6,11 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
-
 from digitscan.classifier import Classifier
 from digitscan.errors import ModelError, UsageError
-from digitscan.fit import Known, fit_weights
+from digitscan.fit import fit_lines
 from digitscan.linereader import LineReader
 from digitscan.model import ModelCard, model_file
 from digitscan.report import write_file
@@ -19,7 +17,7 @@ from digitscan.schema import CLASS_COUNT
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from digitscan.candidates import LabelledLine
+    from digitscan.schema import LabelledLine
 
 
 class Networks(NamedTuple):
@@ -35,12 +33,9 @@ def calibrate(networks: Networks, lines: Sequence[LabelledLine], command: str) -
     Raises OutputError where the card can't be written.
     """
     classifier, reader = networks
-    probabilities = classifier(np.concatenate([line.glyphs for line in lines]))
-    labels = np.concatenate([line.labels for line in lines])
-    frames = reader([line.strip for line in lines]) if reader else None
     card = replace(
         classifier.card,
-        path_weights=fit_weights(Known([line.lattice for line in lines], probabilities, labels, frames)),
+        path_weights=fit_lines(lines, classifier, reader),
         calibration=command,
         line_reader=Path(reader.name).name if reader else "",
         line_reader_sha256=reader.card.tflite_sha256 if reader else "",

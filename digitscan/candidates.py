@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from itertools import chain, pairwise
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import cv2
 import numpy as np
@@ -21,19 +21,21 @@ from digitscan.ink import find_ink
 from digitscan.model import sha256
 from digitscan.normalize import normalize_all
 from digitscan.pool import workers
-from digitscan.schema import FRAME, NOT_A_DIGIT, NOTHING, UNCERTAIN, WRONG_CUT, Ink, Lattice, Layout, Samples
+from digitscan.schema import FRAME, NOT_A_DIGIT, NOTHING, UNCERTAIN, WRONG_CUT, Ink, LabelledLine, Layout, Samples
 from digitscan.segment import segment
 from digitscan.strokes import StrokeSet
 from digitscan.synth import Synthesizer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
 
     from digitscan.canvas import Sample
     from digitscan.strips import Strip
+
+Part = TypeVar("Part")
 
 _WHOLE, _PART = 0.9, 0.6
 """Share of a digit's ink: from the first on it is all there, below the second it is a part."""
@@ -78,20 +80,6 @@ _INVENTED_WRITERS = 600
 
 _HELD_OUT = 0.08
 """Share of the writers whose lines only the path weights are fitted on: networks are too sure of hands they know."""
-
-
-class LabelledLine(NamedTuple):
-    """A synthetic line as the steps of a scan leave it.
-
-    The lattice, the glyphs of its edges uint8 (E, 28, 28) and their classes uint8 (E,), the line's strip uint8
-    (STRIP_HEIGHT, W) and what is in the middle of each of its frames uint8 (ceil(W / FRAME),).
-    """
-
-    lattice: Lattice
-    glyphs: NDArray[np.uint8]
-    labels: NDArray[np.uint8]
-    strip: NDArray[np.uint8]
-    frames: NDArray[np.uint8]
 
 
 class StripSamples(NamedTuple):
@@ -168,12 +156,10 @@ def make_candidates(
 
     Depends on the synthesizer alone, not on the number of processors. `progress` is told the lines done and wanted.
     """
-    ends = [*range(0, lines, _LINES_A_TASK), lines]
     parts = []
-    with workers(os.cpu_count() or 1, _take_synthesizer, synthesizer) as pool:
-        for end, part in zip(ends[1:], pool.map(_label_lines, pairwise(ends)), strict=True):
-            parts.append(part)
-            progress(end, lines)
+    for end, part in _in_parts(synthesizer, lines, _label_lines):
+        parts.append(part)
+        progress(end, lines)
     images, labels, strips = zip(*parts, strict=True)
     joined = StripSamples(*(list(chain.from_iterable(each)) for each in zip(*strips, strict=True)))
     return Samples(np.concatenate(images), np.concatenate(labels)), joined
@@ -181,11 +167,18 @@ def make_candidates(
 
 def make_lines(synthesizer: Synthesizer, lines: int = _WEIGHT_LINES) -> list[LabelledLine]:
     """The first `lines` synthetic lines, without those that have many marks, such as words, where there are others."""
-    ends = [*range(0, lines, _LINES_A_TASK), lines]
-    with workers(os.cpu_count() or 1, _take_synthesizer, synthesizer) as pool:
-        found = list(chain.from_iterable(pool.map(_write_lines, pairwise(ends))))
+    found = [line for _, part in _in_parts(synthesizer, lines, _write_lines) for line in part]
     numbers = [line for line in found if _is_number(line.labels)]
     return numbers or found
+
+
+def _in_parts(
+    synthesizer: Synthesizer, lines: int, task: Callable[[tuple[int, int]], Part]
+) -> Iterator[tuple[int, Part]]:
+    """What `task` makes of the synthesizer's lines, in worker processes and in order: the lines done, and a part."""
+    ends = [*range(0, lines, _LINES_A_TASK), lines]
+    with workers(os.cpu_count() or 1, _take_synthesizer, synthesizer) as pool:
+        yield from zip(ends[1:], pool.map(task, pairwise(ends)), strict=True)
 
 
 def _is_number(labels: NDArray[np.uint8]) -> bool:

@@ -15,10 +15,10 @@ import numpy as np
 
 from digitscan import paths
 from digitscan.decode import DIGIT_FEATURES, MARK_FEATURES, PLAIN_WEIGHTS, Features, as_kinds, edge_scores, features
-from digitscan.schema import NOT_A_DIGIT, Lattice, PathWeights
+from digitscan.schema import NOT_A_DIGIT, LabelledLine, Lattice, PathWeights
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
@@ -47,6 +47,22 @@ class Known(NamedTuple):
     probabilities: NDArray[np.float32]
     labels: NDArray[np.uint8]
     frames: Sequence[NDArray[np.float32]] | None = None
+
+
+def fit_lines(
+    lines: Sequence[LabelledLine],
+    classify: Callable[[NDArray[np.uint8]], NDArray[np.float32]],
+    read_strips: Callable[[Sequence[NDArray[np.uint8]]], Sequence[NDArray[np.float32]]] | None = None,
+) -> PathWeights:
+    """`fit_weights` for a classifier and perhaps a line reader, with what they say of these lines."""
+    return fit_weights(
+        Known(
+            [line.lattice for line in lines],
+            classify(np.concatenate([line.glyphs for line in lines])),
+            np.concatenate([line.labels for line in lines]),
+            read_strips([line.strip for line in lines]) if read_strips else None,
+        )
+    )
 
 
 class _Line(NamedTuple):

@@ -18,7 +18,7 @@ import numpy as np
 from digitscan import __version__
 from digitscan.courses import glyph_course, join_films, strip_course
 from digitscan.errors import Interrupted, ModelError, OutputError, UsageError
-from digitscan.fit import Known, fit_weights
+from digitscan.fit import fit_lines
 from digitscan.model import (
     DIGIT_COUNT,
     ModelCard,
@@ -30,7 +30,7 @@ from digitscan.model import (
     sha256,
 )
 from digitscan.networks import build, count_mflop
-from digitscan.schema import CLASS_COUNT, FRAME_CLASS_COUNT, NORMALIZER_VERSION, UNCERTAIN, Arch, PathWeights
+from digitscan.schema import CLASS_COUNT, FRAME_CLASS_COUNT, NORMALIZER_VERSION, UNCERTAIN, Arch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -435,7 +435,7 @@ def _export(
         test_n=result.n,
         per_digit=result.per_digit,
         normalizer_version=NORMALIZER_VERSION,
-        path_weights=_path_weights(predict, lessons) if lessons and options.arch is not Arch.LINE else None,
+        path_weights=fit_lines(lessons.lines, predict) if lessons and options.arch is not Arch.LINE else None,
         strokes=lessons.sources if lessons else {},
         tflite_sha256=sha256(tflite),
         keras_sha256=sha256(model_file(name, ".keras").read_bytes()),
@@ -454,12 +454,6 @@ def _test(predict: Predictor, arch: Arch, dataset: Dataset, lessons: Lessons | N
     films, labels = join_films(strips, frames, np.random.default_rng(0))
     digits = labels < DIGIT_COUNT
     return score_classes(predict(films)[digits].argmax(axis=1), labels[digits])
-
-
-def _path_weights(predict: Predictor, lessons: Lessons) -> PathWeights:
-    glyphs = np.concatenate([line.glyphs for line in lessons.lines])
-    labels = np.concatenate([line.labels for line in lessons.lines])
-    return fit_weights(Known([line.lattice for line in lessons.lines], predict(glyphs), labels))
 
 
 def _convert(network: Any, folder: Path) -> bytes:

@@ -10,7 +10,7 @@ import pytest
 
 from digitscan.augment import augment
 from digitscan.calibrate import calibrate, load_networks
-from digitscan.candidates import LabelledLine, Lessons, StripSamples
+from digitscan.candidates import Lessons, StripSamples
 from digitscan.classifier import Classifier
 from digitscan.datasets import Dataset
 from digitscan.errors import Interrupted, ModelError, OutputError, UsageError
@@ -18,7 +18,7 @@ from digitscan.linereader import LineReader
 from digitscan.model import ModelCard, model_file, sha256
 from digitscan.networks import build, count_mflop
 from digitscan.scan import load_reader
-from digitscan.schema import FRAME, NOTHING, STRIP_HEIGHT, WRONG_CUT, Arch, Lattice, Samples
+from digitscan.schema import FRAME, NOTHING, STRIP_HEIGHT, WRONG_CUT, Arch, LabelledLine, Lattice, Samples
 from digitscan.train import EpochResult, TrainOptions, load_keras, train
 
 if TYPE_CHECKING:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _OWN_SHARE = 0.6
 """Chance that an invented writer writes a digit in a form from here, not as a writer of the collection does."""
 
-_SAMPLES = 3
+_SAMPLES = 2
 """How often each invented writer writes each digit."""
 
 _OWN_BEND, _OWN_JITTER, _JITTER = 0.05, 0.03, 0.015

@@ -40,9 +40,14 @@ def pick(rng: np.random.Generator, choices: str | tuple[str, ...]) -> str:
     return choices[int(rng.integers(len(choices)))]
 
 
-def number(rng: np.random.Generator, length: int) -> str:
-    """`length` digits; zeros often, and often in a row, as round sums have them."""
-    digits = "".join(pick(rng, DIGITS) for _ in range(length))
+def number(rng: np.random.Generator, length: int, *, counted: bool = False) -> str:
+    """`length` digits; zeros often, and often in a row, as round sums have them.
+
+    What is `counted`, such as money, begins with small digits more often (F. Benford, The law of anomalous numbers,
+    1938): a leading 1 is the likeliest digit, not a mark before the number.
+    """
+    first = str(int(10 ** rng.random())) if counted else pick(rng, DIGITS)
+    digits = first + "".join(pick(rng, DIGITS) for _ in range(length - 1))
     kind = rng.random()
     if kind < 0.2:
         return digits.rstrip("0")[:1].ljust(length, "0") if digits.strip("0") else "1".ljust(length, "0")
@@ -56,7 +61,7 @@ def number(rng: np.random.Generator, length: int) -> str:
 
 def amount(rng: np.random.Generator) -> Text:
     """A sum of money: thousands marks, decimals in many manners, signs before and after."""
-    whole = number(rng, int(rng.integers(1, 8)))
+    whole = number(rng, int(rng.integers(1, 8)), counted=True)
     mark = pick(rng, _GROUPERS)
     first = len(whole) % 3 or 3
     grouped = mark.join([whole[:first], *(whole[at : at + 3] for at in range(first, len(whole), 3))])
@@ -81,7 +86,7 @@ def plain(rng: np.random.Generator) -> Text:
 def zeros(rng: np.random.Generator) -> Text:
     """A digit or two and a run of zeros, the usual touching chain."""
     ending = pick(rng, ("", "", "-", ".", ".-"))
-    return Text(number(rng, int(rng.integers(1, 3))) + "0" * int(rng.integers(2, 7)) + ending)
+    return Text(number(rng, int(rng.integers(1, 3)), counted=True) + "0" * int(rng.integers(2, 7)) + ending)
 
 
 def date(rng: np.random.Generator) -> Text:
@@ -112,7 +117,7 @@ def mark(rng: np.random.Generator) -> Text:
 
 def measure(rng: np.random.Generator) -> Text:
     """Digits among letters: units, item names, small sums."""
-    count, word = number(rng, int(rng.integers(1, 5))), words(rng, 1).chars
+    count, word = number(rng, int(rng.integers(1, 5)), counted=True), words(rng, 1).chars
     forms = (f"{count} {pick(rng, _UNITS)}", f"{count}{pick(rng, _UNITS)}", f"{word} {count}", f"{count} {word}")
     return Text(pick(rng, (*forms, f"{count[0]}x{count}", f"{count[0]}+{count}", f"{word} {count} {word}")))
 

@@ -41,7 +41,7 @@ _SAME = 0.5
 _FLOOR = 1e-3
 """Least probability: one wrong guess of the classifier must not outweigh the whole line."""
 
-_MIDDLE = (0.6, 2.0)
+_MIDDLE = (0.6, 3.0)
 """In half widths, and at least so many columns: how far the line reader sees a digit's middle."""
 
 _PLACES_BETWEEN = 9

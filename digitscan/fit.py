@@ -39,13 +39,13 @@ _PULL = 1e-3
 
 
 class Known(NamedTuple):
-    """Lattices, their edges' class probabilities float32 (E, 12) and true classes uint8 (E,), and the line reader's
-    frames of each lattice float32 (T, 11), or None.
+    """Lattices, their edges' class probabilities float32 (E, 12) and what they are on right paths uint8 (E,), and the
+    line reader's frames of each lattice float32 (T, 11), or None.
     """
 
     lattices: Sequence[Lattice]
     probabilities: NDArray[np.float32]
-    labels: NDArray[np.uint8]
+    readings: NDArray[np.uint8]
     frames: Sequence[NDArray[np.float32]] | None = None
 
 
@@ -59,7 +59,7 @@ def fit_lines(
         Known(
             [line.lattice for line in lines],
             classify(np.concatenate([line.glyphs for line in lines])),
-            np.concatenate([line.labels for line in lines]),
+            np.concatenate([line.readings for line in lines]),
             read_strips([line.strip for line in lines]) if read_strips else None,
         )
     )
@@ -97,7 +97,7 @@ def fit_weights(known: Known) -> PathWeights:
 
 def _lines(known: Known) -> list[_Line]:
     ends = np.cumsum([len(lattice.edges) for lattice in known.lattices])[:-1]
-    right = known.labels[:, None] == np.arange(NOT_A_DIGIT + 1)
+    right = known.readings[:, None] == np.arange(NOT_A_DIGIT + 1)
     frames: Sequence[NDArray[np.float32] | None] = known.frames or [None] * len(known.lattices)
     parts = np.split(known.probabilities, ends), np.split(right, ends)
     return [_Line(*each) for each in zip(known.lattices, *parts, frames, strict=True)]

@@ -107,7 +107,7 @@ class Manner:
         spacing = rng.random()
         gap = rng.uniform(0.15, 0.6) if spacing < 0.25 else rng.normal(0.07, 0.05)
         if spacing > 0.6:
-            gap = rng.uniform(-0.15, 0.03)
+            gap = rng.uniform(-0.2, 0.03)
         shape = Shape(
             slant=float(np.clip(rng.normal(0.05, 0.16), -0.4, 0.55)),
             rotation=rotation,

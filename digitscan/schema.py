@@ -284,12 +284,14 @@ class PageGlyphs:
 class LabelledLine(NamedTuple):
     """A synthetic line as the steps of a scan leave it.
 
-    The lattice, the glyphs of its edges uint8 (E, 28, 28) and their classes uint8 (E,), the line's strip uint8
-    (STRIP_HEIGHT, W) and what is in the middle of each of its frames uint8 (ceil(W / FRAME),).
+    The lattice, the glyphs of its edges uint8 (E, 28, 28) and their classes uint8 (E,), what each edge is on a right
+    path through the lattice uint8 (E,), the line's strip uint8 (STRIP_HEIGHT, W) and what is in the middle of each of
+    its frames uint8 (ceil(W / FRAME),).
     """
 
     lattice: Lattice
     glyphs: NDArray[np.uint8]
     labels: NDArray[np.uint8]
+    readings: NDArray[np.uint8]
     strip: NDArray[np.uint8]
     frames: NDArray[np.uint8]

@@ -89,6 +89,16 @@ def test_two_digits_together_are_a_wrong_cut() -> None:
     assert classes[0, last] == WRONG_CUT
 
 
+@pytest.mark.parametrize("overlap", [4, 6])
+def test_overlapping_digits_have_a_right_path(overlap: int) -> None:
+    """Whose ink it is where they cross, nobody can say; each piece is still its digit."""
+    (line,) = label_sample(sample(written("00"), gap=-overlap))
+    assert (line.readings[line.labels < NOT_A_DIGIT] == line.labels[line.labels < NOT_A_DIGIT]).all()
+    zeros = {tuple(edge) for edge in line.lattice.edges[line.readings == 0].tolist()}
+    last = int(line.lattice.edges[:, 1].max())
+    assert any((0, node) in zeros and (node, last) in zeros for node in range(1, last))
+
+
 def test_half_a_digit_is_a_wrong_cut() -> None:
     """A zero that is broken in the middle, by no fault of the cuts."""
     zero = draw_digit("0", HEIGHT)
@@ -134,7 +144,7 @@ def test_an_empty_strip_has_no_candidates() -> None:
 @pytest.mark.parametrize("index", range(12))
 def test_synthetic_lines_have_labels_of_known_classes(index: int) -> None:
     for line in label_sample(synthesizer().line(index)):
-        assert len(line.lattice.edges) == len(line.glyphs) == len(line.labels)
+        assert len(line.lattice.edges) == len(line.glyphs) == len(line.labels) == len(line.readings)
         assert set(line.labels.tolist()) <= {*range(12), UNCERTAIN}
         assert set(line.frames.tolist()) <= {*range(11), UNCERTAIN}
         assert line.glyphs.any(axis=(1, 2)).all()
@@ -143,6 +153,12 @@ def test_synthetic_lines_have_labels_of_known_classes(index: int) -> None:
 @pytest.mark.parametrize("text", ["3", "11", "0246813579"])
 def test_frames_say_where_the_middles_of_digits_are(text: str) -> None:
     assert read_frames(sample(written(text))) == text
+
+
+def test_a_narrow_digit_is_asked_for_in_several_frames() -> None:
+    stem = np.full((HEIGHT, 4), 255, np.uint8)
+    (line,) = label_sample(sample([*written("4"), ("1", stem), *written("7")]))
+    assert (line.frames == 1).sum() >= 2
 
 
 def test_marks_and_letters_are_nothing_in_the_frames() -> None:

@@ -72,9 +72,9 @@ def at(weights: np.ndarray) -> PathWeights:
 
 def test_lines_without_a_right_path_do_not_count() -> None:
     lines = known(9)
-    labels = lines.labels.copy()
-    labels[: len(lines.lattices[0].edges)] = 11
-    assert sum(len(problem.lattices) for problem in problems(lines._replace(labels=labels))) == 8
+    readings = lines.readings.copy()
+    readings[: len(lines.lattices[0].edges)] = 11
+    assert sum(len(problem.lattices) for problem in problems(lines._replace(readings=readings))) == 8
 
 
 def test_groups_make_no_difference(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -129,5 +129,11 @@ def test_texts_have_digits_or_not_as_promised(seed: int) -> None:
     assert not contents.words(rng).truth
 
 
+def test_counted_numbers_begin_with_small_digits() -> None:
+    rng = np.random.default_rng(0)
+    firsts = [contents.number(rng, 4, counted=True)[0] for _ in range(2000)]
+    assert [firsts.count(digit) / 2000 for digit in "0129"] == pytest.approx([0, 0.301, 0.176, 0.046], abs=0.04)
+
+
 def test_nothing_written_has_no_extent() -> None:
     assert bounds([]) == (0, 0, 0, 0)

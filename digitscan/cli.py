@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import shlex
+import signal
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
@@ -70,6 +72,7 @@ JobsOption = Annotated[int, typer.Option("-j", "--jobs", min=0, help="Worker pro
 
 def main() -> None:
     """Run the command line: every expected error ends in one line on stderr and its exit code."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # How systemd, kill and a shutdown press Ctrl-C.
     try:
         app()
     except DigitscanError as error:
@@ -107,6 +110,12 @@ def classify(
     jobs: JobsOption = DEFAULTS.jobs,
     dpi: Annotated[int, typer.Option(min=50, max=1200, help="Resolution in which PDF is drawn.")] = DEFAULTS.dpi,
     max_pixels: Annotated[int, typer.Option(min=1, help="Pages with more pixels are refused.")] = DEFAULTS.max_pixels,
+    page_timeout: Annotated[
+        float | None,
+        typer.Option(
+            min=0.001, metavar="SECONDS", help="A page that takes longer is given up, as a row with status error."
+        ),
+    ] = DEFAULTS.page_timeout,
     excel: Annotated[bool, typer.Option("--excel", help="Start with the byte order mark that Excel wants.")] = False,
     debug: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Write a picture of each page after each step to this folder.")
@@ -125,13 +134,18 @@ def classify(
         jobs=jobs,
         dpi=dpi,
         max_pixels=max_pixels,
+        page_timeout=page_timeout,
     )
     found = list(files.find_pages(inputs))
     reader = scan.load_reader(model)
     pictures = _debug_pictures(debug, settings, reader) if debug else None
     view = display.ScanView(_stderr(quiet), len(found))
-    with report.CsvReport(output, settings, excel=excel) as rows, view.shown():
-        for page in scan.scan(found, reader, settings):
+    with (
+        report.CsvReport(output, settings, excel=excel) as rows,
+        view.shown(),
+        closing(scan.scan(found, reader, settings)) as pages,
+    ):
+        for page in pages:
             rows.add(page)
             view.update(page, rows.summary)
             if pictures:

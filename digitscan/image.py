@@ -36,6 +36,9 @@ if TYPE_CHECKING:
 
 _EXPECTED = (PageError, OSError, MemoryError, struct.error, cv2.error)
 
+OUT_OF_MEMORY = "there is not enough memory for the page; use fewer --jobs or a smaller --max-pixels"
+"""Message of a page that is too large for this machine."""
+
 _UNREADABLE_PDF = "the PDF is damaged; print it to a new PDF, or save its pages as images"
 _DAMAGED = "the file is damaged, part of the picture is lost; copy or scan it again"
 
@@ -124,7 +127,7 @@ def _message(error: BaseException) -> str:
         case OSError():
             return f"the file can't be read: {error.strerror or error}"
         case MemoryError():
-            return "there is not enough memory for the page; use fewer --jobs or a smaller --max-pixels"
+            return OUT_OF_MEMORY
         case struct.error():  # A field of the header lies beyond the end of the file.
             return TRUNCATED
         case _:

@@ -1,17 +1,35 @@
-"""Worker processes."""
+"""Worker processes: a plain pool for tasks that may not fail, and one that outlives the loss of a worker."""
 
 from __future__ import annotations
 
 import multiprocessing
+import os
 import signal
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
+import threading
+import traceback
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 import cv2
 
+from digitscan.errors import DigitscanError
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from concurrent.futures import Future
+    from multiprocessing.connection import Connection
+    from multiprocessing.context import SpawnProcess
+
+# OpenCV and LiteRT hold threads, which a forked child would lose: workers start afresh.
+_CONTEXT = multiprocessing.get_context("spawn")
+
+_SECONDS_TO_DIE = 5.0
+"""How long a killed worker is waited for: one that hangs in a network folder may not die before the server answers."""
+
+Item = TypeVar("Item")
 
 
 @contextmanager
@@ -20,13 +38,169 @@ def workers(jobs: int, start: Callable[..., None] | None = None, *arguments: obj
 
     When the block is left early, tasks that haven't begun are dropped.
     """
-    # OpenCV and LiteRT hold threads, which a forked child would lose: workers start afresh.
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(jobs, context, _start, (start, arguments))
+    pool = ProcessPoolExecutor(jobs, _CONTEXT, _start, (start, arguments))
     try:
         yield pool
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
+
+
+class Loss(Enum):
+    """Why a task has no end: its worker died, or took too long and was killed."""
+
+    DEATH = "death"
+    DELAY = "delay"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome(Generic[Item]):
+    """The items that a task gave, up to its end or to the loss of its worker."""
+
+    items: list[Item]
+    loss: Loss | None = None
+
+
+class LossyPool:
+    """`jobs` processes for the time of a block, that run generators; what a lost process had given is kept.
+
+    Each process belongs to a thread that hands it one task at a time. So it is known which task a process was at when
+    it died, no other task is touched, and the next task of that thread gets a new process. Processes start with the
+    first task that needs them, and are killed when the block is left.
+    """
+
+    def __init__(self, jobs: int, timeout: float | None = None) -> None:
+        """`timeout` is the most that a task may take for one item, in seconds; a slower one loses its process."""
+        self._timeout = timeout
+        self._threads = ThreadPoolExecutor(jobs)
+        self._own = threading.local()
+        self._lock = threading.Lock()
+        self._workers: set[_Worker] = set()
+        self._closed = False
+
+    def __enter__(self) -> LossyPool:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._closed = True
+            for worker in self._workers:
+                worker.process.kill()
+        self._threads.shutdown(cancel_futures=True)
+        for worker in self._workers:
+            worker.process.join(_SECONDS_TO_DIE)
+
+    def submit(self, task: Callable[..., Iterator[Item]], *arguments: object) -> Future[Outcome[Item]]:
+        """Run `task(*arguments)`, both picklable, in a process; what it raises is raised by the future.
+
+        The future raises DigitscanError where no process can be started.
+        """
+        return self._threads.submit(self._run, task, arguments)
+
+    def _run(self, task: Callable[..., Iterator[Item]], arguments: tuple[object, ...]) -> Outcome[Item]:
+        worker = self._worker()
+        items: list[Item] = []
+        said = self._ask(worker, (task, arguments))
+        while isinstance(said, _Given):
+            items.append(said.item)
+            said = self._hear(worker)
+        if isinstance(said, Exception):
+            raise said
+        if said:
+            self._drop(worker)
+        return Outcome(items, said)
+
+    def _ask(self, worker: _Worker, task: tuple[object, ...]) -> _Message:
+        try:
+            worker.connection.send(task)
+            worker.connection.recv()  # It has imported what the task needs, and begins: only now does time count.
+        except (EOFError, OSError):
+            return Loss.DEATH
+        return self._hear(worker)
+
+    def _hear(self, worker: _Worker) -> _Message:
+        try:
+            return worker.connection.recv() if worker.connection.poll(self._timeout) else Loss.DELAY
+        except (EOFError, OSError):
+            return Loss.DEATH
+
+    def _worker(self) -> _Worker:
+        """The process of the thread that asks."""
+        worker: _Worker | None = getattr(self._own, "worker", None)
+        if worker is None:
+            # One at a time, and none that would miss the end of the block.
+            with self._lock:
+                worker = self._own.worker = _start_worker(self._closed)
+                self._workers.add(worker)
+            try:
+                worker.connection.recv()
+            except (EOFError, OSError) as error:
+                self._drop(worker)
+                raise DigitscanError("a worker process ended while it started; use fewer --jobs") from error
+        return worker
+
+    def _drop(self, worker: _Worker) -> None:
+        worker.process.kill()
+        worker.process.join(_SECONDS_TO_DIE)
+        worker.connection.close()
+        self._own.worker = None
+        with self._lock:
+            self._workers.discard(worker)
+
+
+class _Worker(NamedTuple):
+    process: SpawnProcess
+    connection: Connection
+
+
+class _Given(NamedTuple):
+    """An item on its way to the parent."""
+
+    item: Any
+
+
+_Message = _Given | Exception | Loss | None
+"""What is heard of a worker; None is the end of its task."""
+
+
+def _start_worker(closed: bool) -> _Worker:
+    if closed:
+        raise DigitscanError("the pool is closed")
+    ours, theirs = _CONTEXT.Pipe()
+    process = _CONTEXT.Process(target=_serve, args=(theirs,), daemon=True)
+    try:
+        process.start()
+    except OSError as error:
+        raise DigitscanError(f"no worker process can be started: {error.strerror}; use fewer --jobs") from error
+    finally:
+        theirs.close()  # Else its end would go unnoticed.
+    return _Worker(process, ours)
+
+
+def _serve(connection: Connection) -> None:
+    """What a process of `LossyPool` does until its parent is gone."""
+    _start(None, ())
+    threading.Thread(target=_die_with_parent, daemon=True).start()
+    with suppress(EOFError, OSError):
+        connection.send(None)
+        while True:
+            task, arguments = connection.recv()
+            connection.send(None)
+            try:
+                for item in task(*arguments):
+                    connection.send(_Given(item))
+            except Exception as error:  # noqa: BLE001 (the parent raises it)
+                error.add_note(traceback.format_exc())
+                connection.send(error)
+            else:
+                connection.send(None)
+
+
+def _die_with_parent() -> None:
+    """A parent that was killed can't end a worker that hangs."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None, "a worker has a parent"
+    parent.join()
+    os._exit(1)
 
 
 def _start(start: Callable[..., None] | None, arguments: tuple[object, ...]) -> None:

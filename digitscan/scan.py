@@ -8,30 +8,50 @@ from __future__ import annotations
 
 import os
 from collections import deque
+from concurrent.futures import wait
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+import cv2
 import numpy as np
 
 from digitscan.classifier import Classifier
 from digitscan.decode import PLAIN_WEIGHTS, decode
 from digitscan.errors import ModelError
-from digitscan.image import read_pages
+from digitscan.image import OUT_OF_MEMORY, read_pages
 from digitscan.ink import find_ink, find_single_ink
 from digitscan.linereader import LineReader
 from digitscan.normalize import normalize, normalize_all
-from digitscan.pool import workers
-from digitscan.schema import CLASS_COUNT, Ink, Layout, Page, PageFailure, PageGlyphs, PageNumbers, PathWeights, Settings
+from digitscan.pool import Loss, LossyPool
+from digitscan.schema import (
+    CLASS_COUNT,
+    Ink,
+    Layout,
+    Page,
+    PageFailure,
+    PageGlyphs,
+    PageNumbers,
+    PageResult,
+    PathWeights,
+    Rest,
+    Settings,
+)
 from digitscan.segment import segment
 from digitscan.turn import turned, turned_back
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
-    from concurrent.futures import Future, ProcessPoolExecutor
+    from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+    from concurrent.futures import Future
 
     from numpy.typing import NDArray
+
+    from digitscan.pool import Outcome
+    from digitscan.schema import Source
+
+    _Part = Outcome[PageGlyphs | PageFailure]
 
 _PAGES_A_TASK = 16
 """A worker returns after this many pages of a file, so that a PDF with thousands of pages doesn't fill the memory."""
@@ -41,6 +61,11 @@ _TASKS_A_WORKER = 4
 
 _POOL_FILES = 8
 """Fewer files than this are read in this process: starting workers would take longer."""
+
+_LOSSES = {
+    Loss.DEATH: "its reading was killed, usually for want of memory; use fewer --jobs or lower --max-pixels",
+    Loss.DELAY: "its reading took longer than --page-timeout; raise that, or make the page smaller",
+}
 
 _BATCH_GLYPHS = 4096
 _BATCH_PAGES = 256
@@ -70,11 +95,12 @@ class Reader(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class _Part:
-    """What one task returns; `next_page` is where the file goes on, None at its end."""
+class _Task:
+    """Pages of a file, from `first` on, that are being read."""
 
-    pages: tuple[PageGlyphs | PageFailure, ...]
-    next_page: int | None
+    file: str
+    first: int
+    part: Future[_Part]
 
 
 def load_reader(model: str | None, threads: int = 1) -> Reader:
@@ -95,10 +121,12 @@ def load_reader(model: str | None, threads: int = 1) -> Reader:
     return Reader(classifier, line_reader, card.path_weights or PLAIN_WEIGHTS)
 
 
-def scan(files: Iterable[str | PageFailure], reader: Reader, settings: Settings) -> Iterator[PageNumbers | PageFailure]:
+def scan(files: Iterable[Source], reader: Reader, settings: Settings) -> Generator[PageResult]:
     """Every page of every file, in order; a page that can't be read comes as a `PageFailure`.
 
-    A failure among `files` (an unreadable folder) is handed on in its place.
+    What among `files` is a result already (an unreadable folder, a page read before) is handed on in its place. A
+    page that ends the worker process that reads it, or that takes longer than `settings.page_timeout`, is a failure
+    too. Raises DigitscanError where no worker process can be started.
     """
     for batch in _batches(_read(files, settings)):
         yield from _classify(batch, reader)
@@ -121,70 +149,117 @@ def page_ink(page: Page, layout: Layout) -> Ink:
     return find_ink(page.pixels, deskew=layout is Layout.PAGE)
 
 
-def _read(files: Iterable[str | PageFailure], settings: Settings) -> Iterator[PageGlyphs | PageFailure]:
+def _read(files: Iterable[Source], settings: Settings) -> Iterator[PageGlyphs | PageResult]:
     """Pages in order, read here or in a pool of workers."""
     waiting = iter(files)
     first = list(islice(waiting, _POOL_FILES))
     jobs = settings.jobs or os.cpu_count() or 1
-    if jobs == 1 or len(first) < _POOL_FILES:
+    # What takes too long can be stopped in another process only.
+    if settings.page_timeout is None and (jobs == 1 or len(first) < _POOL_FILES):
         return _read_here(chain(first, waiting), settings)
     return _read_in_pool(chain(first, waiting), settings, jobs)
 
 
-def _read_here(files: Iterable[str | PageFailure], settings: Settings) -> Iterator[PageGlyphs | PageFailure]:
+def _read_here(files: Iterable[Source], settings: Settings) -> Iterator[PageGlyphs | PageResult]:
     for file in files:
-        if isinstance(file, PageFailure):
+        if isinstance(file, PageResult):
             yield file
-            continue
-        for page in read_pages(file, settings):
-            yield page if isinstance(page, PageFailure) else page_glyphs(page, settings)
+        else:
+            yield from _read_part(*_place(file), settings, None)
 
 
-def _read_in_pool(
-    files: Iterable[str | PageFailure], settings: Settings, jobs: int
-) -> Iterator[PageGlyphs | PageFailure]:
-    with workers(jobs) as pool:
+def _read_in_pool(files: Iterable[Source], settings: Settings, jobs: int) -> Iterator[PageGlyphs | PageResult]:
+    with LossyPool(jobs, settings.page_timeout) as pool:
         yield from _in_order(pool, iter(files), settings, jobs * _TASKS_A_WORKER)
 
 
 def _in_order(
-    pool: ProcessPoolExecutor, files: Iterator[str | PageFailure], settings: Settings, limit: int
-) -> Iterator[PageGlyphs | PageFailure]:
-    under_way: deque[tuple[str, Future[_Part]] | PageFailure] = deque()
+    pool: LossyPool, files: Iterator[Source], settings: Settings, limit: int
+) -> Iterator[PageGlyphs | PageResult]:
+    under_way: deque[_Task | PageResult] = deque()
 
-    def task(file: str, first: int) -> tuple[str, Future[_Part]]:
-        return file, pool.submit(_read_part, file, first, settings)
+    def read(file: str, first: int) -> Future[_Part]:
+        return pool.submit(_read_part, file, first, settings, _PAGES_A_TASK)
+
+    def task(file: str, first: int) -> _Task:
+        return _Task(file, first, read(file, first))
 
     while True:
-        for item in islice(files, limit - len(under_way)):
-            under_way.append(item if isinstance(item, PageFailure) else task(item, 1))
+        new = islice(files, limit - len(under_way))
+        under_way.extend(each if isinstance(each, PageResult) else task(*_place(each)) for each in new)
         if not under_way:
             return
         head = under_way.popleft()
-        if isinstance(head, PageFailure):
+        if not isinstance(head, _Task):
             yield head
             continue
-        file, future = head
-        part = future.result()
-        yield from part.pages
-        if part.next_page:
-            under_way.appendleft(task(file, part.next_page))
+        part = head.part.result()
+        yield from part.items
+        next_page = head.first + len(part.items)
+        if part.loss:
+            _await(under_way)
+            yield from _read_alone(partial(read, head.file), head.file, next_page, part.loss)
+        elif len(part.items) == _PAGES_A_TASK:
+            under_way.appendleft(task(head.file, next_page))
 
 
-def _read_part(file: str, first: int, settings: Settings) -> _Part:
-    pages = tuple(
-        page if isinstance(page, PageFailure) else page_glyphs(page, settings)
-        for page in islice(read_pages(file, settings, first), _PAGES_A_TASK)
-    )
-    return _Part(pages, first + _PAGES_A_TASK if len(pages) == _PAGES_A_TASK else None)
+def _await(under_way: Iterable[_Task | PageResult]) -> None:
+    wait([task.part for task in under_way if isinstance(task, _Task)])
 
 
-def _batches(pages: Iterator[PageGlyphs | PageFailure]) -> Iterator[list[PageGlyphs | PageFailure]]:
-    batch: list[PageGlyphs | PageFailure] = []
+def _read_alone(
+    read: Callable[[int], Future[_Part]], file: str, first: int, loss: Loss
+) -> Iterator[PageGlyphs | PageFailure]:
+    """The rest of a file from the page at which a worker was lost, while nothing else is read.
+
+    So a page is blamed for what it does by itself: one whose worker died, maybe for want of memory that others had
+    taken, is read once more. Where two pages in a row fail it may be the file that does it, without end: it is left.
+    """
+    failure = _failure(file, first, loss) if loss is Loss.DELAY else None
+    while True:
+        start = first + 1 if failure else first
+        part = read(start).result()
+        if failure and part.loss and not part.items:
+            yield replace(failure, message=f"{failure.message}; the pages after it were not read")
+            return
+        if failure:
+            yield failure
+        yield from part.items
+        first = start + len(part.items)
+        failure = _failure(file, first, part.loss) if part.loss else None
+        if not failure and len(part.items) < _PAGES_A_TASK:
+            return
+
+
+def _failure(file: str, page: int, loss: Loss) -> PageFailure:
+    return PageFailure(file, page, _LOSSES[loss])
+
+
+def _read_part(file: str, first: int, settings: Settings, count: int | None) -> Iterator[PageGlyphs | PageFailure]:
+    """The pages of a file from `first` on, `count` of them at most; fewer are the last."""
+    for page in islice(read_pages(file, settings, first), count):
+        yield page if isinstance(page, PageFailure) else _glyphs(page, settings)
+
+
+def _glyphs(page: Page, settings: Settings) -> PageGlyphs | PageFailure:
+    try:
+        return page_glyphs(page, settings)
+    except (MemoryError, cv2.error) as error:
+        if isinstance(error, cv2.error) and error.code != cv2.Error.StsNoMem:
+            raise
+        return PageFailure(page.file, page.number, OUT_OF_MEMORY)
+
+
+def _place(source: str | Rest) -> Rest:
+    return source if isinstance(source, Rest) else Rest(source, 1)
+
+
+def _batches(pages: Iterator[PageGlyphs | PageResult]) -> Iterator[list[PageGlyphs | PageResult]]:
+    batch: list[PageGlyphs | PageResult] = []
     glyphs = 0
     for page in pages:
         batch.append(page)
-        glyphs += 0 if isinstance(page, PageFailure) else len(page.glyphs)
+        glyphs += len(page.glyphs) if isinstance(page, PageGlyphs) else 0
         if glyphs >= _BATCH_GLYPHS or len(batch) >= _BATCH_PAGES:
             yield batch
             batch, glyphs = [], 0
@@ -192,7 +267,7 @@ def _batches(pages: Iterator[PageGlyphs | PageFailure]) -> Iterator[list[PageGly
         yield batch
 
 
-def _classify(batch: list[PageGlyphs | PageFailure], reader: Reader) -> Iterator[PageNumbers | PageFailure]:
+def _classify(batch: list[PageGlyphs | PageResult], reader: Reader) -> Iterator[PageResult]:
     pages = [page for page in batch if isinstance(page, PageGlyphs)]
     glyphs = [page.glyphs for page in pages]
     probabilities = reader.classify(np.concatenate(glyphs)) if glyphs else np.empty((0, CLASS_COUNT), np.float32)
@@ -200,7 +275,7 @@ def _classify(batch: list[PageGlyphs | PageFailure], reader: Reader) -> Iterator
     frames = reader.read_strips(strips) if reader.read_strips and strips else None
     glyph_end = strip_end = 0
     for page in batch:
-        if isinstance(page, PageFailure):
+        if not isinstance(page, PageGlyphs):
             yield page
             continue
         glyph_start, glyph_end = glyph_end, glyph_end + len(page.glyphs)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from math import inf
 from typing import TYPE_CHECKING, NamedTuple
 
 from digitscan.errors import UsageError
@@ -115,6 +116,8 @@ class Settings:
     """Resolution in which PDF pages are drawn."""
     max_pixels: int = 200_000_000
     """A page with more pixels is refused before it is decoded."""
+    page_timeout: float | None = None
+    """Seconds after which the reading of a page is given up; None waits for ever."""
 
     def __post_init__(self) -> None:
         """Take `layout` and `per` as text too. Raises UsageError for values that can't be."""
@@ -123,12 +126,13 @@ class Settings:
             object.__setattr__(self, "per", Per(self.per))
             possible = 0 <= self.min_confidence <= 1 and self.rotate in (0, 90, 180, 270)
             possible &= self.jobs >= 0 and self.dpi > 0 and self.max_pixels > 0
+            possible &= self.page_timeout is None or 0 < self.page_timeout < inf
         except (ValueError, TypeError) as error:
             raise UsageError(f"settings: {error}") from error
         if not possible:
             raise UsageError(
                 "settings: min_confidence is 0 to 1, rotate 0, 90, 180 or 270, jobs at least 0, "
-                "dpi and max_pixels above 0"
+                "dpi, max_pixels and page_timeout above 0"
             )
 
 
@@ -200,6 +204,21 @@ class PageNumbers:
     file: str
     page: int
     numbers: tuple[Number, ...]
+
+
+PageResult = PageNumbers | PageFailure
+"""What a scan says of a page."""
+
+
+class Rest(NamedTuple):
+    """The pages of a file from `first` on, which counts from 1."""
+
+    file: str
+    first: int
+
+
+Source = str | Rest | PageResult
+"""What a scan takes: a file, the rest of one, or a result that is there already."""
 
 
 class Samples(NamedTuple):

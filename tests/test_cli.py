@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -263,6 +264,12 @@ def test_jobs_make_no_difference(run: Run, scans: Path, jobs: str) -> None:
     assert run("classify", scans, "--jobs", jobs).out == run("classify", scans).out
 
 
+def test_a_page_that_takes_too_long_is_an_error_row(run: Run, good_scans: Path) -> None:
+    done = run("classify", good_scans, "--page-timeout", "0.001")
+    assert (done.code, [row["status"] for row in done.rows]) == (6, ["error"])
+    assert "--page-timeout" in done.rows[0]["message"]
+
+
 # --- exit codes ---
 
 
@@ -283,6 +290,7 @@ def test_0_a_blank_page_is_no_failure(run: Run, scans: Path) -> None:
         ["classify", "--layout", "word", "."],
         ["classify", "--min-confidence", "2", "."],
         ["classify", "--dpi", "ten", "."],
+        ["classify", "--page-timeout", "0", "."],
         ["classify", "--nonsense", "."],
         ["nonsense"],
     ],
@@ -382,6 +390,33 @@ def test_130_ctrl_c_at_the_terminal(long_report: Path, jobs: str) -> None:
     assert rest
     assert err.startswith(b"digitscan: stopped")
     assert err.count(b"\n") == 1
+
+
+@POSIX
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_130_terminated_as_by_systemd(long_report: Path, jobs: str) -> None:
+    """The signal reaches every process of a service."""
+    with start("classify", long_report, "--jobs", jobs, session=True) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        os.killpg(process.pid, signal.SIGTERM)
+        _, err = process.communicate()
+    assert process.returncode == 130
+    assert err.startswith(b"digitscan: stopped")
+    assert err.count(b"\n") == 1
+    deadline = time.monotonic() + 30
+    while is_alive(process.pid) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not is_alive(process.pid)
+
+
+def is_alive(group: int) -> bool:
+    """Whether a process of this group is left."""
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 @POSIX

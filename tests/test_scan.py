@@ -2,7 +2,11 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
+import time
 from dataclasses import replace
+from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import cv2
@@ -10,21 +14,23 @@ import numpy as np
 import pytest
 from writing import ByHeart, all_digits, draw_digit, on_paper, write_page
 
+import digitscan.scan as scan_module
 from digitscan.decode import PLAIN_WEIGHTS
 from digitscan.errors import UsageError
 from digitscan.files import find_pages
 from digitscan.scan import Reader, normalize_digit, page_glyphs, scan
-from digitscan.schema import Layout, Page, PageFailure, PageNumbers, Settings
+from digitscan.schema import Layout, Page, PageFailure, PageNumbers, Rest, Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
+    from collections.abc import Iterable, Iterator
 
     from numpy.typing import NDArray
 
     from digitscan.schema import Box
 
     Result = PageNumbers | PageFailure
+
+POSIX = pytest.mark.skipif(os.name != "posix", reason="signals")
 
 HERE = Settings(jobs=1)
 MISSING = PageFailure("closed folder", 1, "the folder can't be listed: Permission denied")
@@ -266,3 +272,90 @@ def test_names_that_are_not_utf8_are_read(tmp_path: Path, by_heart: ByHeart) -> 
         file.write(data.tobytes())
     (page,) = scan([path], Reader(by_heart), HERE)
     assert (page.file, texts(page)) == (path, ["42"])
+
+
+# --- workers that are lost ---
+
+
+@pytest.fixture
+def fatal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder for `write_fatal`."""
+    monkeypatch.setattr(scan_module, "_read_part", read_fatal)
+    return tmp_path
+
+
+def write_fatal(folder: Path, name: str, *pages: str) -> str:
+    """A file for `read_fatal`: words for its pages."""
+    (folder / name).write_text(" ".join(pages), "utf-8")
+    return str(folder / name)
+
+
+def read_fatal(file: str, first: int, _: Settings, count: int | None) -> Iterator[PageFailure]:
+    """Reads files whose pages say what befalls their reader: kill, once (and never again), or sleep."""
+    for number, word in islice(
+        enumerate(Path(file).read_text("utf-8").split(), 1), first - 1, first - 1 + (count or 0)
+    ):
+        mark = Path(f"{file}-{number}")
+        if word == "kill" or (word == "once" and not mark.exists()):
+            mark.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        if word == "sleep":
+            time.sleep(1000)
+        yield PageFailure(file, number, word)
+
+
+def lost(pages: Iterable[Result]) -> list[str]:
+    """Name, page and the first words of the message."""
+    return [f"{Path(page.file).name} {page.page} {page.message[:22]}" for page in pages]  # type: ignore[union-attr]
+
+
+@POSIX
+def test_a_killed_worker_costs_the_page_that_kills_it(fatal: Path, by_heart: ByHeart) -> None:
+    files = [write_fatal(fatal, f"{name}", "ok") for name in range(8)]
+    files[3] = write_fatal(fatal, "3", "a", "kill", "b", *["c"] * 30, "kill")
+    files[5] = write_fatal(fatal, "5", "once")
+    pages = list(scan(files, Reader(by_heart), Settings(jobs=2)))
+    assert lost(pages) == [
+        *("0 1 ok", "1 1 ok", "2 1 ok", "3 1 a", "3 2 its reading was killed", "3 3 b"),
+        *(f"3 {page} c" for page in range(4, 34)),
+        *("3 34 its reading was killed", "4 1 ok", "5 1 once", "6 1 ok", "7 1 ok"),
+    ]
+    assert multiprocessing.active_children() == []
+
+
+@POSIX
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_a_page_that_takes_too_long_is_given_up(fatal: Path, by_heart: ByHeart, jobs: int) -> None:
+    files = [write_fatal(fatal, "a", "x", "sleep", "y"), write_fatal(fatal, "b", "sleep"), write_fatal(fatal, "c", "z")]
+    pages = list(scan(files, Reader(by_heart), Settings(jobs=jobs, page_timeout=0.5)))
+    assert lost(pages) == [
+        *("a 1 x", "a 2 its reading took longe", "a 3 y", "b 1 its reading took longe", "c 1 z"),
+    ]
+
+
+@POSIX
+def test_a_file_that_kills_again_and_again_is_left(fatal: Path, by_heart: ByHeart) -> None:
+    pages = list(
+        scan([write_fatal(fatal, "a", "x", *["kill"] * 9)], Reader(by_heart), Settings(jobs=1, page_timeout=9))
+    )
+    assert lost(pages) == ["a 1 x", "a 2 its reading was killed"]
+    assert pages[1].message.endswith("the pages after it were not read")  # type: ignore[union-attr]
+
+
+def test_what_is_a_result_already_is_handed_on(tmp_path: Path, by_heart: ByHeart) -> None:
+    write_tiff(tmp_path / "a.tiff", 3)
+    done = PageNumbers("b", 1, ())
+    pages = list(scan([done, Rest(str(tmp_path / "a.tiff"), 3), MISSING], Reader(by_heart), HERE))
+    assert pages[0] == done
+    assert pages[2] == MISSING
+    assert (pages[1].page, texts(pages[1])) == (3, ["2"])
+
+
+def test_no_memory_for_a_page_is_an_error_row(scans: Path, by_heart: ByHeart, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(scan_module, "find_ink", full)
+    (page,) = scan([str(scans / "a.png")], Reader(by_heart), HERE)
+    assert isinstance(page, PageFailure)
+    assert "not enough memory" in page.message

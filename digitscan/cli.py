@@ -116,6 +116,9 @@ def classify(
             min=0.001, metavar="SECONDS", help="A page that takes longer is given up, as a row with status error."
         ),
     ] = DEFAULTS.page_timeout,
+    wait: Annotated[
+        float, typer.Option(min=0.0, metavar="SECONDS", help="How long to wait for another run on the same report.")
+    ] = 0.0,
     excel: Annotated[bool, typer.Option("--excel", help="Start with the byte order mark that Excel wants.")] = False,
     debug: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Write a picture of each page after each step to this folder.")
@@ -123,7 +126,7 @@ def classify(
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="No progress and no summary.")] = False,
 ) -> None:
     """Read the digits in folders of scans and write a CSV."""
-    from digitscan import display, files, report, scan
+    from digitscan import display, files, lock, report, scan
 
     settings = Settings(
         model=model,
@@ -136,20 +139,21 @@ def classify(
         max_pixels=max_pixels,
         page_timeout=page_timeout,
     )
-    found = list(files.find_pages(inputs))
-    reader = scan.load_reader(model)
-    pictures = _debug_pictures(debug, settings, reader) if debug else None
-    view = display.ScanView(_stderr(quiet), len(found))
-    with (
-        report.CsvReport(output, settings, excel=excel) as rows,
-        view.shown(),
-        closing(scan.scan(found, reader, settings)) as pages,
-    ):
-        for page in pages:
-            rows.add(page)
-            view.update(page, rows.summary)
-            if pictures:
-                pictures.add(page)
+    with lock.locked(output, wait):
+        found = list(files.find_pages(inputs))
+        reader = scan.load_reader(model)
+        pictures = _debug_pictures(debug, settings, reader) if debug else None
+        view = display.ScanView(_stderr(quiet), len(found))
+        with (
+            report.CsvReport(output, settings, excel=excel) as rows,
+            view.shown(),
+            closing(scan.scan(found, reader, settings)) as pages,
+        ):
+            for page in pages:
+                rows.add(page)
+                view.update(page, rows.summary)
+                if pictures:
+                    pictures.add(page)
     view.finish(rows.summary, output)
     raise typer.Exit(rows.summary.exit_code)
 

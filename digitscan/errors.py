@@ -40,6 +40,12 @@ class PageError(DigitscanError):
     exit_code = 6
 
 
+class BusyError(DigitscanError):
+    """Another run is writing the same report."""
+
+    exit_code = 7
+
+
 class Interrupted(DigitscanError):  # noqa: N818 (stopping is no error)
     """The user stopped the command; the message says what was kept."""
 

@@ -20,6 +20,7 @@ from writing import ByHeart
 
 from digitscan import __version__, cli
 from digitscan.classifier import Classifier
+from digitscan.lock import locked
 from digitscan.schema import COLUMNS, Per
 
 if TYPE_CHECKING:
@@ -346,6 +347,15 @@ def test_6_some_pages_failed(run: Run, scans: Path) -> None:
     assert Path(failed["file"]).name == "e.jpg"
     assert failed["message"]
     assert (done.counts["pages"], done.counts["errors"], done.counts["empty"]) == ("7", "1", "1")
+
+
+def test_7_another_run_has_the_report(run: Run, good_scans: Path, tmp_path: Path) -> None:
+    with locked(str(tmp_path / "r.csv")):
+        done = run("classify", good_scans, "-o", tmp_path / "r.csv")
+        assert (done.code, done.out) == (7, "")
+        assert done.err.startswith("digitscan: ")
+        assert done.err.count("\n") == 1
+        assert not (tmp_path / "r.csv").exists()
 
 
 def test_130_interrupted_keeps_what_was_finished(

@@ -14,7 +14,7 @@ PACKAGE = Path(__file__).parents[1] / "digitscan"
 LAYERS = (
     {"errors"},
     {"schema"},
-    {"cut", "lines", "strips", "paths", "model", "strokes", "contents", "truth", "annotate", "augment", "pool"},
+    {"cut", "lines", "strips", "paths", "model", "strokes", "contents", "truth", "annotate", "augment", "pool", "lock"},
     {"turn", "colour", "allographs", "backgrounds", "hands", "headers", "runtime", "networks", "courses"},
     {"canvas", "tiff"},
     {"files", "image", "ink", "segment", "normalize", "classifier", "linereader", "decode", "report", "datasets"},

@@ -7,7 +7,7 @@ import os
 import shlex
 import signal
 import sys
-from contextlib import closing
+from contextlib import closing, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
@@ -18,16 +18,17 @@ from digitscan.errors import DigitscanError, UsageError
 from digitscan.schema import Arch, Layout, Per, Runtime, Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator, Iterable, Iterator
 
     from rich.console import Console
 
     from digitscan.classifier import Classifier
     from digitscan.datasets import Dataset
+    from digitscan.journal import Journal
     from digitscan.model import ModelResult
     from digitscan.pictures import PagePictures
     from digitscan.scan import Predictor, Reader
-    from digitscan.schema import PageFailure, PageNumbers
+    from digitscan.schema import PageFailure, PageNumbers, PageResult, Source
     from digitscan.synth import Synthesizer
     from digitscan.truth import TruthResult
 
@@ -116,6 +117,16 @@ def classify(
             min=0.001, metavar="SECONDS", help="A page that takes longer is given up, as a row with status error."
         ),
     ] = DEFAULTS.page_timeout,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Read only what is new or has changed since the last run with --resume.")
+    ] = False,
+    checksum: Annotated[
+        bool,
+        typer.Option("--checksum", help="With --resume: tell changed files by their SHA-256, not by size and time."),
+    ] = False,
+    prune: Annotated[
+        bool, typer.Option("--prune", help="With --resume: drop the rows of files that have vanished.")
+    ] = False,
     wait: Annotated[
         float, typer.Option(min=0.0, metavar="SECONDS", help="How long to wait for another run on the same report.")
     ] = 0.0,
@@ -139,15 +150,22 @@ def classify(
         max_pixels=max_pixels,
         page_timeout=page_timeout,
     )
+    if (checksum or prune) and not resume:
+        raise UsageError("--checksum and --prune need --resume")
     with lock.locked(output, wait):
         found = list(files.find_pages(inputs))
         reader = scan.load_reader(model)
         pictures = _debug_pictures(debug, settings, reader) if debug else None
         view = display.ScanView(_stderr(quiet), len(found))
+
+        def read(sources: Iterable[Source]) -> Generator[PageResult]:
+            return scan.scan(sources, reader, settings)
+
         with (
             report.CsvReport(output, settings, excel=excel) as rows,
             view.shown(),
-            closing(scan.scan(found, reader, settings)) as pages,
+            _journal(output, settings, reader, checksum) if resume else nullcontext() as journal,
+            closing(journal.resume(found, read, prune=prune) if journal else read(found)) as pages,
         ):
             for page in pages:
                 rows.add(page)
@@ -156,6 +174,12 @@ def classify(
                     pictures.add(page)
     view.finish(rows.summary, output)
     raise typer.Exit(rows.summary.exit_code)
+
+
+def _journal(output: str | None, settings: Settings, reader: Reader, checksum: bool) -> Journal:
+    from digitscan.journal import Journal
+
+    return Journal(output, settings, reader.identity, checksum=checksum)
 
 
 @app.command()

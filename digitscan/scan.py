@@ -87,11 +87,15 @@ class StripPredictor(Protocol):
 
 
 class Reader(NamedTuple):
-    """What reads pages: a classifier, a line reader if there is one, and how their beliefs are weighed."""
+    """What reads pages: a classifier, a line reader if there is one, and how their beliefs are weighed.
+
+    `identity` differs between readers that may read differently.
+    """
 
     classify: Predictor
     read_strips: StripPredictor | None = None
     weights: PathWeights = PLAIN_WEIGHTS
+    identity: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +122,8 @@ def load_reader(model: str | None, threads: int = 1) -> Reader:
             f"{line_reader.name} is not the line reader that {classifier.name} was calibrated with; "
             "run digitscan calibrate"
         )
-    return Reader(classifier, line_reader, card.path_weights or PLAIN_WEIGHTS)
+    weights = card.path_weights or PLAIN_WEIGHTS
+    return Reader(classifier, line_reader, weights, repr((card.tflite_sha256, card.line_reader_sha256, weights)))
 
 
 def scan(files: Iterable[Source], reader: Reader, settings: Settings) -> Generator[PageResult]:

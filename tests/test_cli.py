@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -205,6 +206,29 @@ def test_the_old_report_stays_when_nothing_is_found(run: Run, tmp_path: Path) ->
     assert (tmp_path / "r.csv").read_text() == "old"
 
 
+def test_resume_reads_only_what_is_new(run: Run, scans: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder, report = tmp_path / "s", tmp_path / "r.csv"
+    shutil.copytree(scans, folder)
+    arguments = ["classify", folder, "-o", report, "--resume"]
+    assert run(*arguments).code == 6
+    first = report.read_bytes()
+    report.unlink()
+    by_heart = ByHeart()
+    return_by_heart(monkeypatch, by_heart)
+    assert run(*arguments).code == 6
+    assert report.read_bytes() == first
+    assert by_heart.batches == []
+    (folder / "a.png").unlink()
+    run(*arguments)
+    assert sorted(report.read_bytes().splitlines()) == sorted(first.splitlines())
+    run(*arguments, "--prune")
+    assert b"a.png" not in report.read_bytes()
+    shutil.copyfile(scans / "a.png", folder / "a.png")
+    run(*arguments, "--checksum")
+    assert report.read_bytes() == first
+    assert sum(by_heart.batches) > 0
+
+
 # --- rows of other kinds, layouts ---
 
 
@@ -292,6 +316,7 @@ def test_0_a_blank_page_is_no_failure(run: Run, scans: Path) -> None:
         ["classify", "--min-confidence", "2", "."],
         ["classify", "--dpi", "ten", "."],
         ["classify", "--page-timeout", "0", "."],
+        ["classify", "--wait", "-1", "."],
         ["classify", "--nonsense", "."],
         ["nonsense"],
     ],
@@ -300,6 +325,14 @@ def test_2_wrong_usage(run: Run, arguments: list[str]) -> None:
     done = run(*arguments)
     assert (done.code, done.out) == (2, "")
     assert "Usage" in done.err
+
+
+@pytest.mark.parametrize("options", [["--resume"], ["--resume", "-o", "-"], ["--prune"], ["-o", "r.csv", "--checksum"]])
+def test_2_resume_needs_a_report_and_its_options_need_it(run: Run, good_scans: Path, options: list[str]) -> None:
+    done = run("classify", good_scans, *options)
+    assert (done.code, done.out) == (2, "")
+    assert "--resume" in done.err
+    assert done.err.count("\n") == 1
 
 
 @pytest.mark.parametrize("name", ["", "absent", "absent/*.png"])

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 
 from digitscan import __version__
 from digitscan.errors import OutputError, UsageError
+from digitscan.lock import real_target
 from digitscan.schema import Box, Digit, Number, PageFailure, PageNumbers, PageResult, Rest
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ class Journal:
 
     def __init__(self, output: str | None, settings: Settings, reader: str, *, checksum: bool = False) -> None:
         """`output` is the report, `reader` says what the pages are read with."""
-        path = Path(output or "-").resolve()
+        path = real_target(Path(output or "-"))
         if output in (None, "-") or (path.exists() and not path.is_file()):
             raise UsageError("--resume needs a report that is a file: -o FILE")
         self._path = path.with_name(f".{path.name}.digitscan")

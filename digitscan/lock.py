@@ -12,6 +12,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
+def real_target(path: Path) -> Path:
+    """What is replaced where `path` is written: a link stays a link."""
+    return path.resolve() if path.is_symlink() else path
+
+
 @contextmanager
 def locked(output: str | None, wait: float = 0.0) -> Iterator[None]:
     """Keeps other runs from the report `output` for the time of a block; None, "-" and devices need no lock.
@@ -33,7 +38,7 @@ def locked(output: str | None, wait: float = 0.0) -> Iterator[None]:
         return
     from filelock import FileLock, Timeout
 
-    target = path.resolve()
+    target = real_target(path)
     lock_file = target.with_name(f".{target.name}.lock")
     lock = FileLock(lock_file, timeout=wait)
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import glob
 import os
 import re
 import secrets
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Self
 
 from digitscan.errors import DigitscanError, Interrupted, OutputError, PageError
+from digitscan.lock import real_target
 from digitscan.schema import COLUMNS, Box, PageFailure, Per, Status
 
 if TYPE_CHECKING:
@@ -157,7 +159,8 @@ class CsvReport:
     r"""Writes pages as CSV, in a `with` block: to a file as a whole or not at all, or to stdout page by page.
 
     A file is written beside `output` under a temporary name and put in its place, with its owner and permissions,
-    when the block ends without an exception. Otherwise the old file stays as it was. If the user stopped the run,
+    when the block ends without an exception. Otherwise the old file stays as it was. There may be one report with the
+    same `output` at a time, see `lock.py`; what killed processes left is removed. If the user stopped the run,
     what was finished is kept as `output` + `.partial` (which the next complete report removes). What isn't a regular
     file, such as `/dev/null` or a FIFO, is written directly.
 
@@ -242,6 +245,9 @@ def _sink(output: str | None) -> AbstractContextManager[BinaryIO]:
     with _output_errors(output):
         if path.exists() and not path.is_file() and not path.is_dir():
             return _direct(path)
+        target = real_target(path)
+        for left in target.parent.glob(_temporary_name(glob.escape(target.name), "*")):
+            left.unlink(missing_ok=True)  # By a run that was killed: the caller sees to it that there is no other.
     return _replaced(path)
 
 
@@ -272,8 +278,8 @@ def _direct(path: Path) -> Iterator[BinaryIO]:
 
 @contextmanager
 def _replaced(path: Path) -> Iterator[BinaryIO]:
-    target = path.resolve() if path.is_symlink() else path  # A link stays a link.
-    temporary = target.with_name(f".digitscan-{secrets.token_hex(8)}.tmp")
+    target = real_target(path)
+    temporary = target.with_name(_temporary_name(target.name, secrets.token_hex(8)))
     partial = target.with_name(target.name + ".partial")
     with _output_errors(str(path)):
         if target.is_dir():
@@ -287,6 +293,7 @@ def _replaced(path: Path) -> Iterator[BinaryIO]:
             os.fsync(stream.fileno())
             stream.close()
             temporary.replace(target)
+            _sync_folder(target.parent)
             partial.unlink(missing_ok=True)
     except (KeyboardInterrupt, Interrupted) as stop:
         with _output_errors(str(partial)):
@@ -296,6 +303,20 @@ def _replaced(path: Path) -> Iterator[BinaryIO]:
         with suppress(OSError):  # On a full disk there may be a rest that can't be flushed.
             stream.close()
         temporary.unlink(missing_ok=True)
+
+
+def _temporary_name(name: str, token: str) -> str:
+    return f".{name}.{token}.tmp"
+
+
+def _sync_folder(folder: Path) -> None:
+    """Has the disk know the new name too, before anyone is told that the file is there."""
+    with suppress(OSError):  # Windows and some network folders can't.
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def _take_over(target: Path, temporary: Path) -> None:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import cv2
 import numpy as np
 import pytest
-from writing import ByHeart
+from writing import PROGRAM, ByHeart
 
 from digitscan import __version__, cli
 from digitscan.classifier import Classifier
@@ -32,17 +32,6 @@ if TYPE_CHECKING:
     Run = Callable[..., "Done"]
 
 POSIX = pytest.mark.skipif(os.name != "posix", reason="signals and pipes")
-
-# `python -m digitscan` with a classifier that needs no model.
-PROGRAM = f"""
-import sys
-sys.path.insert(0, {str(Path(__file__).parent)!r})
-from writing import ByHeart
-from digitscan import cli
-from digitscan.classifier import Classifier
-Classifier.load = classmethod(lambda cls, name=None, threads=1: ByHeart())
-cli.main()
-"""
 
 
 class Done(NamedTuple):

@@ -29,7 +29,7 @@ LAYERS = (
         "lock",
         "journal",
     },
-    {"turn", "colour", "allographs", "backgrounds", "hands", "headers", "runtime", "networks", "courses"},
+    {"turn", "colour", "allographs", "backgrounds", "hands", "headers", "runtime", "networks", "courses", "journal"},
     {"canvas", "tiff"},
     {"files", "image", "ink", "segment", "normalize", "classifier", "linereader", "decode", "report", "datasets"},
     {"scan", "synth", "pictures"},

@@ -21,6 +21,17 @@ if TYPE_CHECKING:
 
 SAMPLES = Path(__file__).parents[1] / "sample_images"
 
+PROGRAM = f"""
+import sys
+sys.path.insert(0, {str(Path(__file__).parent)!r})
+from writing import ByHeart
+from digitscan import cli
+from digitscan.classifier import Classifier
+Classifier.load = classmethod(lambda cls, name=None, threads=1: ByHeart())
+cli.main()
+"""
+"""`python -c` of it is `python -m digitscan` with a classifier that needs no model."""
+
 PAPER, PEN = 235, 30
 """Grey values of a page."""
 

@@ -54,7 +54,7 @@ def without_joins(variant: Variant) -> Variant:
 def without_cuts(variant: Variant) -> Variant:
     """Touching digits stay together."""
 
-    def no_cuts(inks: Sequence[NDArray[np.uint8]], _: float) -> list[Cuts]:
+    def no_cuts(inks: Sequence[NDArray[np.uint8]], *_: object) -> list[Cuts]:
         return [Cuts(np.empty((0, len(ink)), np.int32), np.empty(0, np.float32)) for ink in inks]
 
     return variant.replacing(segment, find_cuts=no_cuts)

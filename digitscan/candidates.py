@@ -21,7 +21,18 @@ from digitscan.ink import find_ink
 from digitscan.model import sha256
 from digitscan.normalize import normalize_all
 from digitscan.pool import workers
-from digitscan.schema import FRAME, NOT_A_DIGIT, NOTHING, UNCERTAIN, WRONG_CUT, Ink, LabelledLine, Layout, Samples
+from digitscan.schema import (
+    FRAME,
+    NOT_A_DIGIT,
+    NOTHING,
+    UNCERTAIN,
+    WRONG_CUT,
+    Ink,
+    LabelledLine,
+    Layout,
+    Samples,
+    StripPredictor,
+)
 from digitscan.segment import segment
 from digitscan.strokes import StrokeSet
 from digitscan.synth import Synthesizer
@@ -105,7 +116,8 @@ class Lessons:
 
 
 _synthesizer: Synthesizer
-"""In a worker: what it makes lines with; sent once, not with each task."""
+_read_strips: StripPredictor | None = None
+"""In a worker: what it makes lines with, and what it cuts them with; sent once, not with each task."""
 
 
 def write_lessons(
@@ -167,19 +179,27 @@ def make_candidates(
     return Samples(np.concatenate(images), np.concatenate(labels)), joined
 
 
-def make_lines(synthesizer: Synthesizer, lines: int = _WEIGHT_LINES) -> list[LabelledLine]:
-    """The first `lines` synthetic lines, without those that have many marks, such as words, where there are others."""
-    found = [line for _, part in _in_parts(synthesizer, lines, _write_lines) for line in part]
+def make_lines(
+    synthesizer: Synthesizer, read_strips: StripPredictor | None = None, lines: int = _WEIGHT_LINES
+) -> list[LabelledLine]:
+    """The first `lines` synthetic lines, without those that have many marks, such as words, where there are others.
+
+    They are cut apart as in a scan with the line reader `read_strips`.
+    """
+    found = [line for _, part in _in_parts(synthesizer, lines, _write_lines, read_strips) for line in part]
     numbers = [line for line in found if _is_number(line.labels)]
     return numbers or found
 
 
 def _in_parts(
-    synthesizer: Synthesizer, lines: int, task: Callable[[tuple[int, int]], Part]
+    synthesizer: Synthesizer,
+    lines: int,
+    task: Callable[[tuple[int, int]], Part],
+    read_strips: StripPredictor | None = None,
 ) -> Iterator[tuple[int, Part]]:
     """What `task` makes of the synthesizer's lines, in worker processes and in order: the lines done, and a part."""
     ends = [*range(0, lines, _LINES_A_TASK), lines]
-    with workers(os.cpu_count() or 1, _take_synthesizer, synthesizer) as pool:
+    with workers(os.cpu_count() or 1, _take_tools, synthesizer, read_strips) as pool:
         yield from zip(ends[1:], pool.map(task, pairwise(ends)), strict=True)
 
 
@@ -187,13 +207,13 @@ def _is_number(labels: NDArray[np.uint8]) -> bool:
     return bool(np.sum(labels == NOT_A_DIGIT) <= _MOST_MARKS * np.sum(labels < NOT_A_DIGIT))
 
 
-def _take_synthesizer(synthesizer: Synthesizer) -> None:
-    global _synthesizer
-    _synthesizer = synthesizer
+def _take_tools(synthesizer: Synthesizer, read_strips: StripPredictor | None) -> None:
+    global _synthesizer, _read_strips
+    _synthesizer, _read_strips = synthesizer, read_strips
 
 
 def _write_lines(span: tuple[int, int]) -> list[LabelledLine]:
-    return [line for index in range(*span) for line in label_sample(_synthesizer.line(index))]
+    return [line for index in range(*span) for line in label_sample(_synthesizer.line(index), _read_strips)]
 
 
 def _label_lines(span: tuple[int, int]) -> tuple[NDArray[np.uint8], NDArray[np.uint8], StripSamples]:
@@ -211,8 +231,8 @@ def _label_lines(span: tuple[int, int]) -> tuple[NDArray[np.uint8], NDArray[np.u
     return glyphs[order], labels[order], StripSamples([line.strip for line in found], [line.frames for line in found])
 
 
-def label_sample(sample: Sample) -> list[LabelledLine]:
-    """The text lines of a synthetic strip: one, or none where no ink is found."""
+def label_sample(sample: Sample, read_strips: StripPredictor | None = None) -> list[LabelledLine]:
+    """The text lines of a synthetic strip: one, or none where no ink is found; cut apart with a line reader's help."""
     ink = find_ink(sample.pixels, deskew=False)
     written = cv2.resize(sample.owner(), ink.mask.shape[::-1], interpolation=cv2.INTER_NEAREST)
     owner = _with_blur(np.asarray(written, np.int16))
@@ -223,7 +243,7 @@ def label_sample(sample: Sample) -> list[LabelledLine]:
     owner = np.where(owner < 0, len(sample.glyphs), owner)
     totals = np.bincount(owner[ink.mask], minlength=len(digits))
     visible = totals >= _VISIBLE * np.bincount(written[written >= 0], minlength=len(digits))
-    segments = segment(ink, Layout.LINE)
+    segments = segment(ink, Layout.LINE, read_strips)
     glyphs = normalize_all(segments.inks)
     labelled, end = [], 0
     for lattice, strip in zip(segments.lattices, segments.strips, strict=True):

@@ -253,7 +253,7 @@ def calibrate(
         raise UsageError("calibrate needs --strokes, to write lines with")
     networks = calibration.load_networks(model, line_reader, os.cpu_count() or 1)
     _, held_out = _synthesizers(strokes, datasets.load(data, scan.normalize_digit), bitmaps, seed)
-    card = calibration.calibrate(networks, candidates.make_lines(held_out), _command())
+    card = calibration.calibrate(networks, candidates.make_lines(held_out, networks.line_reader), _command())
     display.show_card(_stderr(), card)
 
 

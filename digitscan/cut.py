@@ -41,8 +41,11 @@ class Cuts:
     ink: NDArray[np.float32]
 
 
-def find_cuts(inks: Sequence[NDArray[np.uint8]], stroke: float) -> list[Cuts]:
-    """Cuts of many components at once; `inks` are uint8 (h, w) of each, `stroke` the pen's width in pixels."""
+def find_cuts(inks: Sequence[NDArray[np.uint8]], stroke: float, valleys: Sequence[NDArray[np.intp]]) -> list[Cuts]:
+    """Cuts of many components at once; `inks` are uint8 (h, w) of each, `stroke` the pen's width in pixels.
+
+    `valleys` are int (K, 2) for each: columns, first and last, between which there is a cut however much ink it costs.
+    """
     if not inks:
         return []
     cost, lefts, tops = _strip(inks)
@@ -50,7 +53,8 @@ def find_cuts(inks: Sequence[NDArray[np.uint8]], stroke: float) -> list[Cuts]:
     middle = cost.shape[0] // 2
     through = (down[middle] + up[middle] - cost[middle]) / stroke
     chosen = [
-        left + _minima(through[left : left + ink.shape[1]], stroke) for ink, left in zip(inks, lefts, strict=True)
+        left + _minima(through[left : left + ink.shape[1]], stroke, own)
+        for ink, left, own in zip(inks, lefts, valleys, strict=True)
     ]
     paths = _trace(down, up, middle, np.concatenate(chosen))
     cuts = []
@@ -93,8 +97,8 @@ def _cheapest(cost: NDArray[np.float32]) -> NDArray[np.float32]:
     return total
 
 
-def _minima(through: NDArray[np.float32], stroke: float) -> NDArray[np.intp]:
-    """Columns of the local minima, the cheapest first to claim its neighbourhood."""
+def _minima(through: NDArray[np.float32], stroke: float, valleys: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Columns of the local minima, the cheapest first to claim its neighbourhood, and one in each valley."""
     distance = max(1, round(_CUT_DISTANCE * stroke))
     free = through <= _CUT_LIMIT
     free[:distance] = free[-distance:] = False
@@ -103,6 +107,9 @@ def _minima(through: NDArray[np.float32], stroke: float) -> NDArray[np.intp]:
         if free[column]:
             chosen.append(int(column))
             free[max(0, column - distance) : column + distance + 1] = False
+    for low, high in valleys:
+        if not any(low <= column <= high for column in chosen):
+            chosen.append(int(low + through[low : high + 1].argmin()))
     return np.array(sorted(chosen), np.intp)
 
 

@@ -18,7 +18,7 @@ from digitscan.schema import FRAME, GLYPH_SIZE, NOT_A_DIGIT, NOTHING, WRONG_CUT,
 from digitscan.segment import Segments, segment
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -52,7 +52,7 @@ def step_pictures(page: Page, layout: Layout, reader: Reader) -> Iterator[tuple[
     ink = page_ink(page, layout)
     contrast = ink_step.find_contrast(_work(page.pixels, ink))
     mask = ink_step.strong(contrast)
-    segments = segment(ink, layout)
+    segments = segment(ink, layout, reader.read_strips)
     glyphs = normalize_all(segments.inks)
     yield "-1-contrast", _paper(contrast)
     yield "-2-mask", _paper(mask * np.uint8(255))
@@ -61,9 +61,8 @@ def step_pictures(page: Page, layout: Layout, reader: Reader) -> Iterator[tuple[
     yield "-5-atoms", _atoms(ink, segments)
     yield "-6-lines", _lines(ink, segments)
     yield "-7-candidates", _sheet(segments.lattices, glyphs, reader.classify(glyphs))
-    if reader.read_strips and segments.strips:
-        strips = [strip.pixels for strip in segments.strips]
-        yield "-8-strips", _strips(strips, reader.read_strips(strips))
+    if segments.frames:
+        yield "-8-strips", _strips([strip.pixels for strip in segments.strips], segments.frames)
 
 
 def _work(pixels: Picture, ink: Ink) -> Picture:
@@ -146,7 +145,7 @@ def _sheet(lattices: tuple[Lattice, ...], glyphs: Picture, probabilities: NDArra
     return picture
 
 
-def _strips(strips: list[Picture], frames: list[NDArray[np.float32]]) -> Picture:
+def _strips(strips: Sequence[Picture], frames: Sequence[NDArray[np.float32]]) -> Picture:
     """The lines as the line reader gets them, and above each frame the digit whose middle it takes it for."""
     rows = [_strip_row(*pair) for pair in zip(strips, frames, strict=True)]
     width = max(row.shape[1] for row in rows)

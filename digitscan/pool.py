@@ -68,9 +68,15 @@ class LossyPool:
     first task that needs them, and are killed when the block is left.
     """
 
-    def __init__(self, jobs: int, timeout: float | None = None) -> None:
-        """`timeout` is the most that a task may take for one item, in seconds; a slower one loses its process."""
+    def __init__(
+        self, jobs: int, timeout: float | None = None, start: Callable[..., None] | None = None, *arguments: object
+    ) -> None:
+        """`timeout` is the most that a task may take for one item, in seconds; a slower one loses its process.
+
+        In each process `start` is called with `arguments` first.
+        """
         self._timeout = timeout
+        self._start = start, arguments
         self._threads = ThreadPoolExecutor(jobs)
         self._own = threading.local()
         self._lock = threading.Lock()
@@ -129,7 +135,7 @@ class LossyPool:
         if worker is None:
             # One at a time, and none that would miss the end of the block.
             with self._lock:
-                worker = self._own.worker = _start_worker(self._closed)
+                worker = self._own.worker = _start_worker(self._closed, *self._start)
                 self._workers.add(worker)
             try:
                 worker.connection.recv()
@@ -162,11 +168,11 @@ _Message = _Given | Exception | Loss | None
 """What is heard of a worker; None is the end of its task."""
 
 
-def _start_worker(closed: bool) -> _Worker:
+def _start_worker(closed: bool, start: Callable[..., None] | None, arguments: tuple[object, ...]) -> _Worker:
     if closed:
         raise DigitscanError("the pool is closed")
     ours, theirs = _CONTEXT.Pipe()
-    process = _CONTEXT.Process(target=_serve, args=(theirs,), daemon=True)
+    process = _CONTEXT.Process(target=_serve, args=(theirs, start, arguments), daemon=True)
     try:
         process.start()
     except OSError as error:
@@ -176,10 +182,9 @@ def _start_worker(closed: bool) -> _Worker:
     return _Worker(process, ours)
 
 
-def _serve(connection: Connection) -> None:
+def _serve(connection: Connection, start: Callable[..., None] | None, arguments: tuple[object, ...]) -> None:
     """What a process of `LossyPool` does until its parent is gone."""
-    _start(None, ())
-    threading.Thread(target=_die_with_parent, daemon=True).start()
+    _start(start, arguments)
     with suppress(EOFError, OSError):
         connection.send(None)
         while True:
@@ -207,5 +212,6 @@ def _start(start: Callable[..., None] | None, arguments: tuple[object, ...]) -> 
     cv2.setNumThreads(1)
     # Ctrl-C reaches the whole process group; the parent alone decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_die_with_parent, daemon=True).start()
     if start:
         start(*arguments)

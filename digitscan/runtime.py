@@ -20,6 +20,12 @@ class Network:
         self._threads = threads
         self._interpreters: dict[tuple[int, ...], Any] = {}
 
+    def __getstate__(self) -> tuple[bytes, int]:
+        return self._content, self._threads  # Another process makes interpreters of its own.
+
+    def __setstate__(self, state: tuple[bytes, int]) -> None:
+        self.__init__(*state)  # type: ignore[misc]
+
     def __call__(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
         """What the network makes of `inputs`. LiteRT plans its memory once for each shape: use few of them.
 

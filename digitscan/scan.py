@@ -38,12 +38,13 @@ from digitscan.schema import (
     PathWeights,
     Rest,
     Settings,
+    StripPredictor,
 )
 from digitscan.segment import segment
 from digitscan.turn import turned, turned_back
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Generator, Iterable, Iterator
     from concurrent.futures import Future
 
     from numpy.typing import NDArray
@@ -72,18 +73,15 @@ _BATCH_PAGES = 256
 """The classifier gets this many candidates, or those of this many pages, at a time."""
 
 
+_read_strips: StripPredictor | None = None
+"""In a worker: its line reader; sent once, not with each task."""
+
+
 class Predictor(Protocol):
     """Anything that turns glyphs, uint8 (N, 28, 28), into class probabilities, float32 (N, 12)."""
 
     def __call__(self, glyphs: NDArray[np.uint8], /) -> NDArray[np.float32]:
         """Classify all glyphs; N may be 0."""
-
-
-class StripPredictor(Protocol):
-    """Anything that turns strips, uint8 (STRIP_HEIGHT, W), into probabilities of their frames, float32 (T, 11)."""
-
-    def __call__(self, strips: Sequence[NDArray[np.uint8]], /) -> list[NDArray[np.float32]]:
-        """Read all strips, at least one."""
 
 
 class Reader(NamedTuple):
@@ -133,18 +131,17 @@ def scan(files: Iterable[Source], reader: Reader, settings: Settings) -> Generat
     page that ends the worker process that reads it, or that takes longer than `settings.page_timeout`, is a failure
     too. Raises DigitscanError where no worker process can be started.
     """
-    for batch in _batches(_read(files, settings)):
+    for batch in _batches(_read(files, reader.read_strips, settings)):
         yield from _classify(batch, reader)
 
 
-def page_glyphs(page: Page, settings: Settings) -> PageGlyphs:
+def page_glyphs(page: Page, settings: Settings, read_strips: StripPredictor | None = None) -> PageGlyphs:
     """The lattices of one page, whose boxes lead to the page before it is turned, and their normalised candidates."""
     upright = replace(page, pixels=turned(page.pixels, settings.rotate))
     ink = page_ink(upright, settings.layout)
     back = turned_back(page.pixels.shape, settings.rotate) @ np.vstack([ink.to_page, (0, 0, 1)])
-    segments = segment(replace(ink, to_page=back), settings.layout)
-    strips = tuple(strip.pixels for strip in segments.strips)
-    return PageGlyphs(page.file, page.number, segments.lattices, normalize_all(segments.inks), strips)
+    segments = segment(replace(ink, to_page=back), settings.layout, read_strips)
+    return PageGlyphs(page.file, page.number, segments.lattices, normalize_all(segments.inks), segments.frames)
 
 
 def page_ink(page: Page, layout: Layout) -> Ink:
@@ -154,27 +151,33 @@ def page_ink(page: Page, layout: Layout) -> Ink:
     return find_ink(page.pixels, deskew=layout is Layout.PAGE)
 
 
-def _read(files: Iterable[Source], settings: Settings) -> Iterator[PageGlyphs | PageResult]:
+def _read(
+    files: Iterable[Source], read_strips: StripPredictor | None, settings: Settings
+) -> Iterator[PageGlyphs | PageResult]:
     """Pages in order, read here or in a pool of workers."""
     waiting = iter(files)
     first = list(islice(waiting, _POOL_FILES))
     jobs = settings.jobs or os.cpu_count() or 1
     # What takes too long can be stopped in another process only.
     if settings.page_timeout is None and (jobs == 1 or len(first) < _POOL_FILES):
-        return _read_here(chain(first, waiting), settings)
-    return _read_in_pool(chain(first, waiting), settings, jobs)
+        return _read_here(chain(first, waiting), read_strips, settings)
+    return _read_in_pool(chain(first, waiting), read_strips, settings, jobs)
 
 
-def _read_here(files: Iterable[Source], settings: Settings) -> Iterator[PageGlyphs | PageResult]:
+def _read_here(
+    files: Iterable[Source], read_strips: StripPredictor | None, settings: Settings
+) -> Iterator[PageGlyphs | PageResult]:
     for file in files:
         if isinstance(file, PageResult):
             yield file
         else:
-            yield from _read_part(*_place(file), settings, None)
+            yield from _read_part(*_place(file), settings, read_strips, None)
 
 
-def _read_in_pool(files: Iterable[Source], settings: Settings, jobs: int) -> Iterator[PageGlyphs | PageResult]:
-    with LossyPool(jobs, settings.page_timeout) as pool:
+def _read_in_pool(
+    files: Iterable[Source], read_strips: StripPredictor | None, settings: Settings, jobs: int
+) -> Iterator[PageGlyphs | PageResult]:
+    with LossyPool(jobs, settings.page_timeout, _take_line_reader, read_strips) as pool:
         yield from _in_order(pool, iter(files), settings, jobs * _TASKS_A_WORKER)
 
 
@@ -184,7 +187,7 @@ def _in_order(
     under_way: deque[_Task | PageResult] = deque()
 
     def read(file: str, first: int) -> Future[_Part]:
-        return pool.submit(_read_part, file, first, settings, _PAGES_A_TASK)
+        return pool.submit(_read_in_worker, file, first, settings)
 
     def task(file: str, first: int) -> _Task:
         return _Task(file, first, read(file, first))
@@ -240,15 +243,26 @@ def _failure(file: str, page: int, loss: Loss) -> PageFailure:
     return PageFailure(file, page, _LOSSES[loss])
 
 
-def _read_part(file: str, first: int, settings: Settings, count: int | None) -> Iterator[PageGlyphs | PageFailure]:
+def _take_line_reader(read_strips: StripPredictor | None) -> None:
+    global _read_strips
+    _read_strips = read_strips
+
+
+def _read_in_worker(file: str, first: int, settings: Settings) -> Iterator[PageGlyphs | PageFailure]:
+    return _read_part(file, first, settings, _read_strips, _PAGES_A_TASK)
+
+
+def _read_part(
+    file: str, first: int, settings: Settings, read_strips: StripPredictor | None, count: int | None
+) -> Iterator[PageGlyphs | PageFailure]:
     """The pages of a file from `first` on, `count` of them at most; fewer are the last."""
     for page in islice(read_pages(file, settings, first), count):
-        yield page if isinstance(page, PageFailure) else _glyphs(page, settings)
+        yield page if isinstance(page, PageFailure) else _glyphs(page, settings, read_strips)
 
 
-def _glyphs(page: Page, settings: Settings) -> PageGlyphs | PageFailure:
+def _glyphs(page: Page, settings: Settings, read_strips: StripPredictor | None) -> PageGlyphs | PageFailure:
     try:
-        return page_glyphs(page, settings)
+        return page_glyphs(page, settings, read_strips)
     except (MemoryError, cv2.error) as error:
         if isinstance(error, cv2.error) and error.code != cv2.Error.StsNoMem:
             raise
@@ -276,17 +290,13 @@ def _classify(batch: list[PageGlyphs | PageResult], reader: Reader) -> Iterator[
     pages = [page for page in batch if isinstance(page, PageGlyphs)]
     glyphs = [page.glyphs for page in pages]
     probabilities = reader.classify(np.concatenate(glyphs)) if glyphs else np.empty((0, CLASS_COUNT), np.float32)
-    strips = [strip for page in pages for strip in page.strips]
-    frames = reader.read_strips(strips) if reader.read_strips and strips else None
-    glyph_end = strip_end = 0
+    end = 0
     for page in batch:
         if not isinstance(page, PageGlyphs):
             yield page
             continue
-        glyph_start, glyph_end = glyph_end, glyph_end + len(page.glyphs)
-        strip_start, strip_end = strip_end, strip_end + len(page.strips)
-        own = frames[strip_start:strip_end] if frames else None
-        lines = decode(page.lattices, probabilities[glyph_start:glyph_end], own, reader.weights)
+        start, end = end, end + len(page.glyphs)
+        lines = decode(page.lattices, probabilities[start:end], page.frames, reader.weights)
         yield PageNumbers(page.file, page.page, tuple(chain.from_iterable(lines)))
 
 

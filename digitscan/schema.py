@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 from math import inf
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from digitscan.errors import UsageError
 
@@ -285,19 +285,26 @@ class PathWeights:
     sharpness: float = 1.0
 
 
+class StripPredictor(Protocol):
+    """Anything that turns strips, uint8 (STRIP_HEIGHT, W), into probabilities of their frames, float32 (T, 11)."""
+
+    def __call__(self, strips: Sequence[NDArray[np.uint8]], /) -> list[NDArray[np.float32]]:
+        """Read all strips, at least one."""
+
+
 @dataclass(frozen=True, slots=True)
 class PageGlyphs:
-    """What a worker returns for a page: never the page itself, only 784 bytes a candidate and a strip a line.
+    """What a worker returns for a page: never the page itself, only 784 bytes a candidate and 22 a column of a line.
 
-    `glyphs` is uint8 (N, 28, 28), the candidates of all lattices one after the other; `strips` has the picture of each
-    lattice's line, uint8 (STRIP_HEIGHT, W).
+    `glyphs` is uint8 (N, 28, 28), the candidates of all lattices one after the other; `frames` has what the line reader
+    says of each lattice's line, float32 (T, FRAME_CLASS_COUNT), and is None without a line reader.
     """
 
     file: str
     page: int
     lattices: tuple[Lattice, ...]
     glyphs: NDArray[np.uint8]
-    strips: tuple[NDArray[np.uint8], ...]
+    frames: tuple[NDArray[np.float32], ...] | None
 
 
 class LabelledLine(NamedTuple):

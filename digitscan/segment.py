@@ -1,7 +1,8 @@
 """Splits the ink of a page into text lines, and each line into a lattice of candidate glyphs.
 
 Over-segmentation: the ink is cut wherever two digits may touch, neighbouring pieces are joined again in every sensible
-way, and the classifier decides later which of the pieces are digits.
+way, and the classifier decides later which of the pieces are digits. A line reader tells beforehand which components
+hold one digit at most, which aren't cut, and where two digits must be cut apart, however much ink there is.
 """
 
 from __future__ import annotations
@@ -15,8 +16,8 @@ import numpy as np
 from digitscan.cut import Cuts, find_cuts
 from digitscan.lines import digit_height, find_lines
 from digitscan.paths import SPAN
-from digitscan.schema import Ink, Lattice, Layout
-from digitscan.strips import Strip, draw_strip
+from digitscan.schema import Ink, Lattice, Layout, StripPredictor
+from digitscan.strips import Strip, draw_strip, find_middles
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -33,18 +34,29 @@ _MAX_GAP = 0.3
 _MIN_CUT_WIDTH = 0.7
 """In digit heights: narrower components aren't cut."""
 
+_VALLEY = 0.25
+"""Share of the way from one digit's middle to the next in which they aren't cut apart, at both ends."""
+
+_SEEN, _POSSIBLE = 0.5, 0.02
+"""Probability from which the line reader sees a digit, and from which there may be one."""
+
+_ONE_DIGIT = 16.0
+"""In columns of a strip: a place that is wider may be the middles of several digits."""
+
+_NO_VALLEYS = np.empty((0, 2), np.intp)
 _NO_CUTS = Cuts(np.empty((0, 0), np.int32), np.empty(0, np.float32))
 
 
 @dataclass(frozen=True, slots=True)
 class Segments:
-    """The lattices of a page in reading order, the ink of their candidates, uint8 (h, w), edge after edge, and the
-    strip of each line.
+    """The lattices of a page in reading order, the ink of their candidates, uint8 (h, w), edge after edge, the strip of
+    each line, and what the line reader says of it, float32 (T, FRAME_CLASS_COUNT); None without a line reader.
     """
 
     lattices: tuple[Lattice, ...]
     inks: tuple[NDArray[np.uint8], ...]
     strips: tuple[Strip, ...]
+    frames: tuple[NDArray[np.float32], ...] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,31 +72,61 @@ class _Atoms:
         return _Atoms(self.boxes[order], self.component[order], self.cut[order])
 
 
-def segment(ink: Ink, layout: Layout) -> Segments:
-    """The lattice of every text line of a page, lines from top to bottom.
+def segment(ink: Ink, layout: Layout, read_strips: StripPredictor | None = None) -> Segments:
+    """The lattice of every text line of a page, lines from top to bottom; `read_strips` helps to cut digits apart.
 
     With `Layout.LINE` all ink belongs to one line; with `Layout.DIGIT` it is one candidate.
     """
     if not ink.mask.any():
-        return Segments((), (), ())
+        return Segments((), (), (), () if read_strips else None)
     if layout is Layout.DIGIT:
-        return _single(ink)
+        return _single(ink, read_strips)
     labels, boxes = _components(ink.mask)
     height = digit_height(boxes, ink.stroke)
-    atoms, atom_map = _split(ink, labels, boxes, height)
     lines = [np.arange(len(boxes))] if layout is Layout.LINE else find_lines(boxes, height)
-    lattices, inks, strips = [], [], []
-    for line in lines:
+    heights = [digit_height(boxes[line], ink.stroke) for line in lines]
+    strips = tuple(_strip(ink.level, labels, boxes, *each) for each in zip(lines, heights, strict=True))
+    frames = _frames(strips, read_strips)
+    atoms, atom_map = _split(ink, labels, boxes, height, _valleys(lines, boxes, strips, frames))
+    lattices, inks = [], []
+    for line, own_height, strip in zip(lines, heights, strips, strict=True):
         members = np.flatnonzero(np.isin(atoms.component, line))
         centres = atoms.boxes[members, 0] * 2 + atoms.boxes[members, 2]
         members = members[np.argsort(centres, kind="stable")]
-        own_height = digit_height(boxes[line], ink.stroke)
-        strip = _strip(ink.level, atom_map, members, atoms.boxes[members], own_height)
         lattice = _lattice(atoms.take(members), own_height, strip, ink.to_page)
         lattices.append(lattice)
-        strips.append(strip)
         inks.extend(_cut_out(ink.level, atom_map, members, lattice))
-    return Segments(tuple(lattices), tuple(inks), tuple(strips))
+    return Segments(tuple(lattices), tuple(inks), strips, frames)
+
+
+def _frames(strips: tuple[Strip, ...], read_strips: StripPredictor | None) -> tuple[NDArray[np.float32], ...] | None:
+    return tuple(read_strips([strip.pixels for strip in strips])) if read_strips else None
+
+
+def _valleys(
+    lines: list[NDArray[np.intp]],
+    boxes: NDArray[np.int32],
+    strips: tuple[Strip, ...],
+    frames: tuple[NDArray[np.float32], ...] | None,
+) -> list[NDArray[np.intp] | None]:
+    """Of each component, between which of its columns it must be cut, int (K, 2): once between two digits.
+
+    None where there is one digit at most, which must not be cut.
+    """
+    valleys: list[NDArray[np.intp] | None] = [_NO_VALLEYS] * len(boxes)
+    for line, strip, read in zip(lines, strips, frames or (), strict=bool(frames)):
+        seen, _ = find_middles(read, _SEEN)
+        possible, widths = find_middles(read, _POSSIBLE)
+        for index in line:
+            left, right = strip.columns(boxes[index, 0] + np.array([0, boxes[index, 2]]))
+            middles = strip.working(seen[(left < seen) & (seen < right)]) - boxes[index, 0]
+            inside = (left < possible) & (possible < right)
+            if len(middles) > 1 or np.count_nonzero(inside) > 1 or (widths[inside] > _ONE_DIGIT).any():
+                aside = _VALLEY * np.diff(middles)
+                valleys[index] = np.stack([middles[:-1] + aside, middles[1:] - aside], axis=1).astype(np.intp)
+            else:
+                valleys[index] = None
+    return valleys
 
 
 def _components(mask: NDArray[np.bool_]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
@@ -93,7 +135,7 @@ def _components(mask: NDArray[np.bool_]) -> tuple[NDArray[np.int32], NDArray[np.
     return np.asarray(labels, np.int32), np.asarray(stats[1:, :4], np.int32)
 
 
-def _single(ink: Ink) -> Segments:
+def _single(ink: Ink, read_strips: StripPredictor | None) -> Segments:
     """All ink as one candidate."""
     box = np.array([cv2.boundingRect(ink.level)], np.int32)
     x, y, width, height = box[0]
@@ -102,17 +144,17 @@ def _single(ink: Ink) -> Segments:
     strip = draw_strip(glyph, x, y, box, float(height))
     place = _on_strip(box, strip)
     lattice = Lattice(edge, box, np.ones(1, np.bool_), np.zeros(1, np.float32), *place, float(height), ink.to_page)
-    return Segments((lattice,), (glyph,), (strip,))
+    return Segments((lattice,), (glyph,), (strip,), _frames((strip,), read_strips))
 
 
 def _split(
-    ink: Ink, labels: NDArray[np.int32], boxes: NDArray[np.int32], height: float
+    ink: Ink, labels: NDArray[np.int32], boxes: NDArray[np.int32], height: float, valleys: list[NDArray[np.intp] | None]
 ) -> tuple[_Atoms, NDArray[np.int32]]:
-    """Cut the wide components; also the map of atom numbers, int32 (H, W), -1 on paper."""
-    tall = boxes[:, 3] >= 0.5 * height
-    wide = np.flatnonzero(tall & (boxes[:, 2] >= _MIN_CUT_WIDTH * height)).tolist()
-    crops = [_crop(ink.level, labels, boxes[index], index + 1) for index in wide]
-    cuts = dict(zip(wide, find_cuts(crops, ink.stroke), strict=True))
+    """Cut the wide components and those with valleys; also the map of atom numbers, int32 (H, W), -1 on paper."""
+    wide = (boxes[:, 3] >= 0.5 * height) & (boxes[:, 2] >= _MIN_CUT_WIDTH * height)
+    chosen = {index: own for index, own in enumerate(valleys) if own is not None and (wide[index] or len(own))}
+    crops = [_crop(ink.level, labels, boxes[index], index + 1) for index in chosen]
+    cuts = dict(zip(chosen, find_cuts(crops, ink.stroke, list(chosen.values())), strict=True))
     atom_map = np.full(labels.shape, -1, np.int32)
     atom_boxes: list[tuple[int, int, int, int]] = []
     component, cut = [], []
@@ -248,24 +290,25 @@ def _cut_out(
     for (start, stop), box in zip(lattice.edges, lattice.boxes.tolist(), strict=True):
         window = _around(box)
         order = place[atom_map[window]]
-        inks.append(_soft_ink(level[window], (order >= start) & (order < stop), atom_map[window]))
+        inks.append(_soft_ink(level[window], (order >= start) & (order < stop), atom_map[window] >= 0))
     return inks
 
 
 def _strip(
     level: NDArray[np.uint8],
-    atom_map: NDArray[np.int32],
-    members: NDArray[np.intp],
+    labels: NDArray[np.int32],
     boxes: NDArray[np.int32],
+    line: NDArray[np.intp],
     height: float,
 ) -> Strip:
-    """The strip of the line that these atoms make."""
-    is_member = np.zeros(atom_map.max() + 2, np.bool_)
-    is_member[members] = True
-    (left, top), (right, bottom) = boxes[:, :2].min(axis=0), (boxes[:, :2] + boxes[:, 2:]).max(axis=0)
+    """The strip of the line that these components make."""
+    own = boxes[line]
+    is_member = np.zeros(len(boxes) + 1, np.bool_)
+    is_member[line + 1] = True
+    (left, top), (right, bottom) = own[:, :2].min(axis=0), (own[:, :2] + own[:, 2:]).max(axis=0)
     window = _around([int(left), int(top), int(right - left), int(bottom - top)])
-    ink = _soft_ink(level[window], is_member[atom_map[window]], atom_map[window])
-    return draw_strip(ink, window[1].start, window[0].start, boxes, height)
+    ink = _soft_ink(level[window], is_member[labels[window]], labels[window] > 0)
+    return draw_strip(ink, window[1].start, window[0].start, own, height)
 
 
 def _around(box: list[int]) -> tuple[slice, slice]:
@@ -274,8 +317,8 @@ def _around(box: list[int]) -> tuple[slice, slice]:
     return slice(max(0, y - 1), y + height + 1), slice(max(0, x - 1), x + width + 1)
 
 
-def _soft_ink(level: NDArray[np.uint8], own: NDArray[np.bool_], atoms: NDArray[np.int32]) -> NDArray[np.uint8]:
+def _soft_ink(level: NDArray[np.uint8], own: NDArray[np.bool_], inked: NDArray[np.bool_]) -> NDArray[np.uint8]:
     """The ink of the pixels `own`, with their soft edge where no other glyph's ink lies."""
     mask = own.view(np.uint8)
-    soft = cv2.bitwise_and(cv2.dilate(mask, np.ones((3, 3), np.uint8)), ((atoms < 0) | own).view(np.uint8))
+    soft = cv2.bitwise_and(cv2.dilate(mask, np.ones((3, 3), np.uint8)), (~inked | own).view(np.uint8))
     return np.asarray(cv2.bitwise_and(level, level, mask=soft), np.uint8)

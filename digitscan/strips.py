@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import cv2
 import numpy as np
 
-from digitscan.schema import STRIP_HEIGHT
+from digitscan.schema import FRAME, NOTHING, STRIP_HEIGHT
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -42,6 +42,10 @@ class Strip(NamedTuple):
         """Columns of the strip, float32 (N,), of working columns (N,)."""
         return ((x - self.left) * self.scale).astype(np.float32)
 
+    def working(self, columns: NDArray[np.floating]) -> NDArray[np.float32]:
+        """Inverse of `columns`."""
+        return (columns / self.scale + self.left).astype(np.float32)
+
 
 def draw_strip(ink: NDArray[np.uint8], x: int, y: int, boxes: NDArray[np.int32], height: float) -> Strip:
     """The strip of a line.
@@ -59,6 +63,17 @@ def draw_strip(ink: NDArray[np.uint8], x: int, y: int, boxes: NDArray[np.int32],
     level = np.array([[1.0, 0.0, _MARGIN], [-slope, 1.0, drop]])
     pixels = cv2.warpAffine(small, level, (size[0] + 2 * _MARGIN, STRIP_HEIGHT), flags=cv2.INTER_LINEAR)
     return Strip(np.asarray(pixels, np.uint8), x - _MARGIN / scale, scale)
+
+
+def find_middles(frames: NDArray[np.float32], least: float) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Where the line reader sees the middles of digits with at least this probability.
+
+    `frames` is float32 (T, FRAME_CLASS_COUNT), as `LineReader` gives them. Returns the middle of each place and its
+    width, float32 (K,), in columns of the strip.
+    """
+    is_digit = np.concatenate([[False], frames[:, NOTHING] <= 1 - least, [False]])
+    starts, stops = np.float32(FRAME) * np.flatnonzero(np.diff(is_digit)).reshape(-1, 2).T.astype(np.float32)
+    return np.asarray((starts + stops) / 2, np.float32), np.asarray(stops - starts, np.float32)
 
 
 def _middle(boxes: NDArray[np.int32], height: float) -> tuple[float, float]:

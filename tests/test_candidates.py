@@ -182,7 +182,7 @@ def test_a_digit_that_left_no_ink_is_not_seen() -> None:
 
 
 def test_lines_are_those_that_are_nearly_all_digits() -> None:
-    lines = make_lines(synthesizer(), 12)
+    lines = make_lines(synthesizer(), lines=12)
     parts = [part for index in range(12) for part in label_sample(synthesizer().line(index))]
     chosen = [part for part in parts if 0.25 * (part.labels < NOT_A_DIGIT).sum() >= (part.labels == NOT_A_DIGIT).sum()]
     assert 0 < len(chosen) < len(parts)
@@ -191,7 +191,7 @@ def test_lines_are_those_that_are_nearly_all_digits() -> None:
 
 def test_words_are_better_than_nothing() -> None:
     seed = next(seed for seed in range(100) if not is_mostly_digits(seed))
-    assert len(make_lines(synthesizer(seed), 1)) == 1
+    assert len(make_lines(synthesizer(seed), lines=1)) == 1
 
 
 def is_mostly_digits(seed: int) -> bool:

@@ -10,12 +10,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from writing import draw_digit
 
-from digitscan.cut import Cuts, find_cuts
+from digitscan.cut import Cuts
+from digitscan.cut import find_cuts as find_cuts_guided
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 STROKE = 4.0
+NO_VALLEYS = np.empty((0, 2), np.intp)
+
+
+def find_cuts(inks: list[NDArray[np.uint8]], stroke: float) -> list[Cuts]:
+    """Where no valleys are known."""
+    return find_cuts_guided(inks, stroke, [NO_VALLEYS] * len(inks))
 
 
 @st.composite
@@ -124,3 +131,17 @@ def test_touching_digits_come_apart() -> None:
     found = find_cuts([ink for ink, _ in pairs], STROKE)
     best = [max(shares(cuts, *pair), default=0.0) for cuts, pair in zip(found, pairs, strict=True)]
     assert sum(share > 0.9 for share in best) >= 90
+
+
+def test_in_a_valley_there_is_a_cut_through_any_ink() -> None:
+    block = np.full((40, 40), 255, np.uint8)
+    assert len(find_cuts([block], STROKE)[0].ink) == 0
+    (cuts,) = find_cuts_guided([block], STROKE, [np.array([[14, 24]])])
+    assert len(cuts.ink) == 1
+    assert ((cuts.columns >= 14) & (cuts.columns <= 25)).all()
+
+
+def test_a_valley_with_a_cut_gets_no_other() -> None:
+    (alone,) = find_cuts([blocks(4)], STROKE)
+    (guided,) = find_cuts_guided([blocks(4)], STROKE, [np.array([[14, 30]])])
+    np.testing.assert_array_equal(guided.columns, alone.columns)

@@ -115,7 +115,11 @@ def test_sheet_has_every_candidate() -> None:
 def test_command_writes_the_pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     class Fake:
         name = "fake"
-        card = type("Card", (), {"path_weights": None, "line_reader": ""})
+        card = type(
+            "Card",
+            (),
+            dict.fromkeys(("line_reader", "tflite_sha256", "line_reader_sha256"), "") | {"path_weights": None},
+        )
         __call__ = staticmethod(uncertain)
 
     monkeypatch.setattr(classifiers.Classifier, "load", lambda *_: Fake())

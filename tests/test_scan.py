@@ -280,7 +280,7 @@ def test_names_that_are_not_utf8_are_read(tmp_path: Path, by_heart: ByHeart) -> 
 @pytest.fixture
 def fatal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder for `write_fatal`."""
-    monkeypatch.setattr(scan_module, "_read_part", read_fatal)
+    monkeypatch.setattr(scan_module, "_read_in_worker", read_fatal)
     return tmp_path
 
 
@@ -290,11 +290,10 @@ def write_fatal(folder: Path, name: str, *pages: str) -> str:
     return str(folder / name)
 
 
-def read_fatal(file: str, first: int, _: Settings, count: int | None) -> Iterator[PageFailure]:
+def read_fatal(file: str, first: int, _: Settings) -> Iterator[PageFailure]:
     """Reads files whose pages say what befalls their reader: kill, once (and never again), or sleep."""
-    for number, word in islice(
-        enumerate(Path(file).read_text("utf-8").split(), 1), first - 1, first - 1 + (count or 0)
-    ):
+    words = enumerate(Path(file).read_text("utf-8").split(), 1)
+    for number, word in islice(words, first - 1, first - 1 + scan_module._PAGES_A_TASK):
         mark = Path(f"{file}-{number}")
         if word == "kill" or (word == "once" and not mark.exists()):
             mark.touch()

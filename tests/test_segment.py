@@ -11,10 +11,12 @@ from hypothesis import strategies as st
 from writing import draw_digit
 
 from digitscan import paths
-from digitscan.schema import Ink, Lattice, Layout
+from digitscan.schema import FRAME, FRAME_CLASS_COUNT, NOTHING, Ink, Lattice, Layout, StripPredictor
 from digitscan.segment import Segments, segment
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     Shape = tuple[int, int]
@@ -181,6 +183,45 @@ def test_touching_digits_can_be_read_one_by_one() -> None:
     assert (lattice.cuts[lattice.whole] == 0).all()
 
 
+def sees(*middles: float) -> StripPredictor:
+    """A line reader that sees digits at these parts of each strip's width."""
+
+    def read(strips: Sequence[NDArray[np.uint8]], /) -> list[NDArray[np.float32]]:
+        frames = []
+        for strip in strips:
+            known = np.eye(FRAME_CLASS_COUNT, dtype=np.float32)[[NOTHING] * -(-strip.shape[1] // FRAME)]
+            places = [round(middle * (len(known) - 1)) for middle in middles]
+            known[places] = np.eye(FRAME_CLASS_COUNT)[0]
+            frames.append(known)
+        return frames
+
+    return read
+
+
+def solid(width: int) -> Ink:
+    """A bar of ink that no path cuts."""
+    level = np.zeros((52, width + 20), np.uint8)
+    level[10:42, 10 : 10 + width] = 255
+    return as_ink(level)
+
+
+def test_two_digits_that_the_line_reader_sees_are_cut_apart() -> None:
+    assert segment(solid(50), Layout.LINE).lattices[0].edges.tolist() == [[0, 1]]
+    found = segment(solid(50), Layout.LINE, sees(0.3, 0.7))
+    (lattice,), (frames,) = found.lattices, found.frames or ()
+    assert [0, 1] in lattice.edges.tolist()
+    assert [1, 2] in lattice.edges.tolist()
+    assert lattice.boxes[lattice.edges[:, 1] == 1, 2].item() == pytest.approx(25, abs=8)
+    assert len(frames) == -(-found.strips[0].pixels.shape[1] // FRAME)
+
+
+def test_what_is_one_digit_to_the_line_reader_is_not_cut() -> None:
+    ink, _ = write("0")
+    wide = as_ink(cv2.resize(ink.level, None, fx=1.6, fy=1).astype(np.uint8))
+    assert len(segment(wide, Layout.LINE).lattices[0].edges) > 1
+    assert segment(wide, Layout.LINE, sees(0.05)).lattices[0].edges.tolist() == [[0, 1]]
+
+
 def test_a_broken_digit_can_be_read_as_one() -> None:
     ink, ((box,),) = write("0")
     level = ink.level.copy()
@@ -211,7 +252,7 @@ def test_a_single_digit_is_one_candidate_whatever_it_is_made_of() -> None:
 @pytest.mark.parametrize("layout", Layout)
 def test_no_ink_gives_no_lattice(layout: Layout) -> None:
     found = segment(as_ink(np.zeros((40, 60), np.uint8)), layout)
-    assert found == Segments((), (), ())
+    assert found == Segments((), (), (), None)
 
 
 @pytest.mark.parametrize("layout", Layout)

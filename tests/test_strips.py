@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from writing import write_page
 
 from digitscan.ink import find_ink
-from digitscan.schema import STRIP_HEIGHT, Layout
+from digitscan.schema import FRAME_CLASS_COUNT, NOTHING, STRIP_HEIGHT, Layout
 from digitscan.segment import segment
-from digitscan.strips import DIGIT_ROWS, Strip, draw_strip
+from digitscan.strips import DIGIT_ROWS, Strip, draw_strip, find_middles
 
 
 def strip_of(pixels: np.ndarray) -> Strip:
@@ -35,6 +35,21 @@ def test_columns_of_a_strip_are_those_of_the_candidates() -> None:
     ink = np.flatnonzero((strip.pixels > 127).any(axis=0))
     assert lattice.columns.min() - lattice.reach.min() >= ink[0] - 2
     assert (lattice.columns + lattice.reach).max() == pytest.approx(ink[-1], abs=2)
+
+
+def test_columns_lead_back_to_the_page() -> None:
+    strip = Strip(np.zeros((STRIP_HEIGHT, 10), np.uint8), 7.5, 0.4)
+    np.testing.assert_allclose(strip.working(strip.columns(np.array([7.5, 99.0]))), [7.5, 99.0], rtol=1e-6)
+
+
+def test_middles_are_where_a_digit_is_likely() -> None:
+    frames = np.zeros((8, FRAME_CLASS_COUNT), np.float32)
+    frames[:, NOTHING] = [1, 0.1, 0.2, 1, 0.9, 1, 1, 0.3]
+    columns, widths = find_middles(frames, 0.5)
+    assert columns.tolist() == [4, 15]
+    assert widths.tolist() == [4, 2]
+    assert find_middles(frames, 0.05)[0].tolist() == [4, 9, 15]
+    assert find_middles(frames[:1], 0.5)[0].size == 0
 
 
 @given(st.floats(-0.12, 0.12), st.integers(0, 50), st.integers(0, 50))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
 import shlex
@@ -13,9 +14,9 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from digitscan import __version__
+from digitscan import __version__, log
 from digitscan.errors import DigitscanError, UsageError
-from digitscan.schema import Arch, Layout, Per, Runtime, Settings
+from digitscan.schema import Arch, Layout, LogFormat, Per, Runtime, Settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator
@@ -71,6 +72,31 @@ ConfidenceOption = Annotated[float, typer.Option(min=0.0, max=1.0, help="Numbers
 JobsOption = Annotated[int, typer.Option("-j", "--jobs", min=0, help="Worker processes; 0: one a core.")]
 
 
+def _configure(context: typer.Context, path: Path | None) -> Path | None:
+    """Put what the file says in place of the command's defaults."""
+    from digitscan import config
+
+    context.default_map = config.read_config(path, _settings(), os.environ)
+    return path
+
+
+def _settings() -> list[str]:
+    """Names of the options of `classify` that can be set elsewhere too."""
+    return [name for name in inspect.signature(classify).parameters if name not in ("inputs", "config")]
+
+
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--config",
+        callback=_configure,
+        is_eager=True,
+        metavar="FILE",
+        help="Settings in TOML. Default: digitscan.toml, if there is one.",
+    ),
+]
+
+
 def main() -> None:
     """Run the command line: every expected error ends in one line on stderr and its exit code."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # How systemd, kill and a shutdown press Ctrl-C.
@@ -79,7 +105,11 @@ def main() -> None:
     except DigitscanError as error:
         if error.exit_code:
             sys.stderr.write(f"digitscan: {error}\n")
+            log.failure(str(error), error.exit_code)
         sys.exit(error.exit_code)
+    except Exception as error:
+        log.failure(repr(error), 1)
+        raise
 
 
 def _version(wanted: bool) -> None:
@@ -97,7 +127,7 @@ def _digitscan(
     """Reads handwritten digits out of folders of scans and writes a CSV."""
 
 
-@app.command()
+@app.command(context_settings={"auto_envvar_prefix": "DIGITSCAN"})
 def classify(
     inputs: Annotated[list[str], typer.Argument(metavar="INPUT...", help="Folders, walked recursively, and files.")],
     output: Annotated[
@@ -118,23 +148,36 @@ def classify(
         ),
     ] = DEFAULTS.page_timeout,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Read only what is new or has changed since the last run with --resume.")
+        bool,
+        typer.Option(
+            "--resume/--no-resume", help="Read only what is new or has changed since the last run with --resume."
+        ),
     ] = False,
     checksum: Annotated[
         bool,
-        typer.Option("--checksum", help="With --resume: tell changed files by their SHA-256, not by size and time."),
+        typer.Option(
+            "--checksum/--no-checksum", help="With --resume: tell changed files by their SHA-256, not by size and time."
+        ),
     ] = False,
     prune: Annotated[
-        bool, typer.Option("--prune", help="With --resume: drop the rows of files that have vanished.")
+        bool, typer.Option("--prune/--no-prune", help="With --resume: drop the rows of files that have vanished.")
     ] = False,
     wait: Annotated[
         float, typer.Option(min=0.0, metavar="SECONDS", help="How long to wait for another run on the same report.")
     ] = 0.0,
-    excel: Annotated[bool, typer.Option("--excel", help="Start with the byte order mark that Excel wants.")] = False,
+    excel: Annotated[
+        bool, typer.Option("--excel/--no-excel", help="Start with the byte order mark that Excel wants.")
+    ] = False,
     debug: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Write a picture of each page after each step to this folder.")
     ] = None,
-    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="No progress and no summary.")] = False,
+    log_file: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Append what happens to this file, a line an event.")
+    ] = None,
+    log_format: Annotated[LogFormat, typer.Option(help="What these lines look like.")] = LogFormat.TEXT,
+    verbose: Annotated[bool, typer.Option("--verbose/--no-verbose", "-v", help="Show and log each page.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet/--no-quiet", "-q", help="No progress and no summary.")] = False,
+    config: ConfigOption = None,  # noqa: ARG001 (its callback has done the work)
 ) -> None:
     """Read the digits in folders of scans and write a CSV."""
     from digitscan import display, files, lock, report, scan
@@ -152,11 +195,14 @@ def classify(
     )
     if (checksum or prune) and not resume:
         raise UsageError("--checksum and --prune need --resume")
+    console = _stderr(quiet)
+    log.start(log_file, log_format, console if verbose else None)
+    log.event("start", version=__version__, inputs=inputs, output=output)
     with lock.locked(output, wait):
         found = list(files.find_pages(inputs))
         reader = scan.load_reader(model)
         pictures = _debug_pictures(debug, settings, reader) if debug else None
-        view = display.ScanView(_stderr(quiet), len(found))
+        view = display.ScanView(console, len(found))
 
         def read(sources: Iterable[Source]) -> Generator[PageResult]:
             return scan.scan(sources, reader, settings)
@@ -169,9 +215,11 @@ def classify(
         ):
             for page in pages:
                 rows.add(page)
+                log.page(page)
                 view.update(page, rows.summary)
                 if pictures:
                     pictures.add(page)
+    log.event("summary", **rows.summary.counts(view.seconds))
     view.finish(rows.summary, output)
     raise typer.Exit(rows.summary.exit_code)
 
@@ -180,6 +228,26 @@ def _journal(output: str | None, settings: Settings, reader: Reader, checksum: b
     from digitscan.journal import Journal
 
     return Journal(output, settings, reader.identity, checksum=checksum)
+
+
+@app.command(name="config")
+def show_config(
+    context: typer.Context,
+    path: Annotated[
+        Path | None,
+        typer.Option("--config", metavar="FILE", help="Settings in TOML. Default: digitscan.toml, if there is one."),
+    ] = None,
+) -> None:
+    """Print the settings of classify, in TOML, and where each comes from."""
+    from digitscan import config
+
+    group = context.find_root().command
+    assert isinstance(group, typer.core.TyperGroup), "digitscan has commands"
+    arguments = ["--config", str(path), "."] if path else ["."]
+    given = group.commands["classify"].make_context("digitscan classify", arguments)
+    for name in _settings():
+        source = given.get_parameter_source(name)
+        typer.echo(config.show(name, given.params[name], source.name if source else "", given.params["config"]))
 
 
 @app.command()

@@ -73,8 +73,8 @@ class ScanView:
         return counts + (f" · {summary.errors:,} errors" if summary.errors else "")
 
     def finish(self, summary: Summary, output: str | None) -> None:
-        """The counts of the whole run, and where the report is."""
-        cells = asdict(summary) | {"seconds": time.monotonic() - self._started}
+        """The counts of the whole run, where the report is, and a line for programs."""
+        cells = asdict(summary) | {"seconds": self.seconds}
         table = Table(*cells, box=box.SIMPLE)
         for column in table.columns:
             column.justify = "right"
@@ -82,6 +82,13 @@ class ScanView:
         self._console.print(table)
         if output not in (None, "-"):
             self._console.print(f"report: {output}", soft_wrap=True, markup=False)
+        counts = (f"{name}={count}" for name, count in summary.counts(self.seconds).items())
+        self._console.print(" ".join(counts), soft_wrap=True)
+
+    @property
+    def seconds(self) -> float:
+        """How long it has taken."""
+        return time.monotonic() - self._started
 
 
 class TrainingView:

@@ -143,6 +143,17 @@ class Summary:
         self.digits += sum(len(number.digits) for number in page.numbers)
         self.review += sum(_status(number.confidence, settings) is Status.REVIEW for number in page.numbers)
 
+    def counts(self, seconds: float) -> dict[str, int | float]:
+        """What a program that watches over runs wants to know, by name."""
+        return {
+            "pages": self.pages,
+            "numbers": self.numbers,
+            "review": self.review,
+            "empty": self.empty,
+            "errors": self.errors,
+            "seconds": round(seconds, 1),
+        }
+
     @property
     def exit_code(self) -> int:
         """0, or that of `PageError` when some pages failed."""

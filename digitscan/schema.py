@@ -76,6 +76,13 @@ class Runtime(StrEnum):
     KERAS = "keras"
 
 
+class LogFormat(StrEnum):
+    """What a line of the log looks like."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
 class Arch(StrEnum):
     """The networks that can be trained."""
 

@@ -164,6 +164,75 @@ def test_no_escape_codes_where_nobody_watches(run: Run, scans: Path) -> None:
     assert "\x1b" not in done.out + done.err
 
 
+def test_the_last_line_is_for_programs(run: Run, scans: Path) -> None:
+    pairs = dict(pair.split("=") for pair in run("classify", scans).err.splitlines()[-1].split())
+    seconds = float(pairs.pop("seconds"))
+    assert pairs == {"pages": "7", "numbers": "7", "review": "0", "empty": "1", "errors": "1"}
+    assert 0 <= seconds < 600
+
+
+# --- the log ---
+
+
+def test_a_log_has_a_line_an_event(run: Run, scans: Path, tmp_path: Path) -> None:
+    logged = tmp_path / "a.log"
+    run("classify", scans, "--log-file", logged, "--quiet")
+    start, unreadable, summary = (line.split(" ", 3)[1:] for line in logged.read_text("utf-8").splitlines())
+    assert start[:2] == ["INFO", "start"]
+    assert unreadable[:2] == ["WARNING", "unreadable"]
+    assert unreadable[2].startswith(f'file={scans}/e.jpg page=1 message="')
+    assert summary[:2] == ["INFO", "summary"]
+    assert summary[2].startswith("pages=7 numbers=7 review=0 empty=1 errors=1 seconds=")
+    run("classify", scans, "--log-file", logged, "--verbose")
+    assert len(logged.read_text("utf-8").splitlines()) == 3 + 9
+
+
+def test_a_log_in_json(run: Run, scans: Path, tmp_path: Path) -> None:
+    odd = tmp_path / 'a b="\n.png'
+    odd.write_bytes(b"")
+    run(
+        "classify",
+        scans,
+        odd,
+        "--log-file",
+        tmp_path / "a.log",
+        "--log-format",
+        "json",
+        "-o",
+        tmp_path / "absent/r.csv",
+    )
+    run("classify", scans, odd, "--log-file", tmp_path / "a.log", "--log-format", "json")
+    events = [json.loads(line) for line in (tmp_path / "a.log").read_text("utf-8").splitlines()]
+    assert [each["event"] for each in events] == ["start", "stopped", "start", "unreadable", "unreadable", "summary"]
+    assert events[1]["exit"] == 5
+    assert events[4]["file"] == str(odd)
+    assert events[5]["pages"] == 8
+
+
+def test_verbose_shows_each_page(run: Run, scans: Path) -> None:
+    assert run("classify", scans, "-v").err.count(" DEBUG read file=") == 6
+    assert " DEBUG " not in run("classify", scans).err
+
+
+def test_a_log_that_cannot_be_written_is_refused(run: Run, scans: Path, tmp_path: Path) -> None:
+    done = run("classify", scans, "--log-file", tmp_path)
+    assert (done.code, done.out) == (5, "")
+    assert done.err.count("\n") == 1
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
+def test_a_log_that_is_full_does_not_stop_a_run(run: Run, good_scans: Path) -> None:
+    done = run("classify", good_scans, "--log-file", "/dev/full", "--quiet")
+    assert (done.code, done.err) == (0, "")
+
+
+def test_a_log_that_is_long_begins_anew(run: Run, good_scans: Path, tmp_path: Path) -> None:
+    (tmp_path / "a.log").write_bytes(b"x" * 10_000_000)
+    run("classify", good_scans, "--log-file", tmp_path / "a.log")
+    assert (tmp_path / "a.log.1").stat().st_size == 10_000_000
+    assert (tmp_path / "a.log").stat().st_size < 1000
+
+
 # --- the report as a file ---
 
 

@@ -14,21 +14,8 @@ PACKAGE = Path(__file__).parents[1] / "digitscan"
 LAYERS = (
     {"errors"},
     {"schema"},
-    {
-        "cut",
-        "lines",
-        "strips",
-        "paths",
-        "model",
-        "strokes",
-        "contents",
-        "truth",
-        "annotate",
-        "augment",
-        "pool",
-        "lock",
-        "journal",
-    },
+    {"lock", "log", "config"},
+    {"cut", "lines", "strips", "paths", "model", "strokes", "contents", "truth", "annotate", "augment", "pool"},
     {"turn", "colour", "allographs", "backgrounds", "hands", "headers", "runtime", "networks", "courses", "journal"},
     {"canvas", "tiff"},
     {"files", "image", "ink", "segment", "normalize", "classifier", "linereader", "decode", "report", "datasets"},
@@ -44,7 +31,21 @@ LAYER_OF = {module: layer for layer, modules in enumerate(LAYERS) for module in 
 # Heavy packages, and the only modules that may import them. All others do without.
 TENSORFLOW = {"tensorflow": {"train"}, "keras": {"train", "networks", "datasets"}}
 NEVER_AT_TOP = {"tensorflow", "keras", "pandas", "ai_edge_litert"}
-WITHOUT_CV2_AT_TOP = {"__init__", "__main__", "cli", "errors", "schema", "files", "report", "model", "truth", "journal"}
+WITHOUT_CV2_AT_TOP = {
+    "__init__",
+    "__main__",
+    "cli",
+    "errors",
+    "schema",
+    "files",
+    "report",
+    "model",
+    "truth",
+    "journal",
+    "lock",
+    "log",
+    "config",
+}
 
 MODULES = sorted(path.stem for path in PACKAGE.glob("*.py"))
 

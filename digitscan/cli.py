@@ -19,7 +19,7 @@ from digitscan.errors import DigitscanError, UsageError
 from digitscan.schema import Arch, Layout, LogFormat, Per, Runtime, Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from rich.console import Console
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from digitscan.model import ModelResult
     from digitscan.pictures import PagePictures
     from digitscan.scan import Predictor, Reader
-    from digitscan.schema import PageFailure, PageNumbers, PageResult, Source
+    from digitscan.schema import PageFailure, PageNumbers
     from digitscan.synth import Synthesizer
     from digitscan.truth import TruthResult
 
@@ -199,19 +199,19 @@ def classify(
     log.start(log_file, log_format, console if verbose else None)
     log.event("start", version=__version__, inputs=inputs, output=output)
     with lock.locked(output, wait):
-        found = list(files.find_pages(inputs))
+        found: Iterable[str | PageFailure] = files.find_pages(inputs)
+        total = None  # A million files needn't be known before the first is read,
+        if console.is_terminal or debug:  # unless a bar wants their number, or pictures are written, not to be found.
+            found = [*found]
+            total = len(found)
         reader = scan.load_reader(model)
         pictures = _debug_pictures(debug, settings, reader) if debug else None
-        view = display.ScanView(console, len(found))
-
-        def read(sources: Iterable[Source]) -> Generator[PageResult]:
-            return scan.scan(sources, reader, settings)
-
+        view = display.ScanView(console, total)
         with (
             report.CsvReport(output, settings, excel=excel) as rows,
             view.shown(),
-            _journal(output, settings, reader, checksum) if resume else nullcontext() as journal,
-            closing(journal.resume(found, read, prune=prune) if journal else read(found)) as pages,
+            _journal(output, settings, reader, checksum, prune) if resume else nullcontext() as journal,
+            closing(scan.scan(found, reader, settings, journal)) as pages,
         ):
             for page in pages:
                 rows.add(page)
@@ -224,10 +224,10 @@ def classify(
     raise typer.Exit(rows.summary.exit_code)
 
 
-def _journal(output: str | None, settings: Settings, reader: Reader, checksum: bool) -> Journal:
+def _journal(output: str | None, settings: Settings, reader: Reader, checksum: bool, prune: bool) -> Journal:
     from digitscan.journal import Journal
 
-    return Journal(output, settings, reader.identity, checksum=checksum)
+    return Journal(output, settings, reader.identity, checksum=checksum, prune=prune)
 
 
 @app.command(name="config")

@@ -35,7 +35,7 @@ def stdout() -> Console:
 class ScanView:
     """A bar of the files read, drawn on a terminal; elsewhere a plain line now and then."""
 
-    def __init__(self, console: Console, files: int) -> None:
+    def __init__(self, console: Console, files: int | None) -> None:
         self._console = console
         self._started = self._said = time.monotonic()
         self._file = ""

@@ -84,8 +84,10 @@ class Journal:
         OutputError: The journal can't be read or written (from any method).
     """
 
-    def __init__(self, output: str | None, settings: Settings, reader: str, *, checksum: bool = False) -> None:
-        """`output` is the report, `reader` says what the pages are read with."""
+    def __init__(
+        self, output: str | None, settings: Settings, reader: str, *, checksum: bool = False, prune: bool = False
+    ) -> None:
+        """`output` is the report, `reader` says what the pages are read with; `prune` forgets vanished files."""
         path = real_target(Path(output or "-"))
         if output in (None, "-") or (path.exists() and not path.is_file()):
             raise UsageError("--resume needs a report that is a file: -o FILE")
@@ -93,6 +95,7 @@ class Journal:
         parts = (__version__, reader, settings.layout, settings.rotate, settings.dpi, settings.max_pixels)
         self._reader = hashlib.sha256(repr(parts).encode()).hexdigest()
         self._checksum = checksum
+        self._prune = prune
         self._place = 0
         self._under_way: dict[str, _Entry] = {}
 
@@ -126,8 +129,6 @@ class Journal:
         self,
         found: Iterable[str | PageFailure],
         read: Callable[[Iterator[Source]], Generator[PageResult]],
-        *,
-        prune: bool = False,
     ) -> Generator[PageResult]:
         """Every page of the report, in order, of which only the new and the changed ones are read.
 
@@ -137,7 +138,6 @@ class Journal:
         Args:
             found: Files, and failures to be handed on, as `files.find_pages` gives them.
             read: Reads what is left to read, and hands on what is a result already, as `scan.scan` does.
-            prune: Whether to forget vanished files.
         """
         with self._errors():
             with closing(read(self._sources(found))) as pages:
@@ -145,8 +145,8 @@ class Journal:
                     self._record(page)
                     yield page
             self._complete_before(None)
-            if prune:
-                self._prune()
+            if self._prune:
+                self._forget_vanished()
             yield from self._vanished()
             self._finish()
 
@@ -239,7 +239,7 @@ class Journal:
 
     # --- when all was read ---
 
-    def _prune(self) -> None:
+    def _forget_vanished(self) -> None:
         self._run(
             "DELETE FROM file WHERE path NOT IN (SELECT path FROM reported) AND NOT EXISTS"
             " (SELECT 1 FROM closed WHERE substr(path, 1, length(folder)) = folder)"

@@ -49,6 +49,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from digitscan.journal import Journal
     from digitscan.pool import Outcome
     from digitscan.schema import Source
 
@@ -124,15 +125,21 @@ def load_reader(model: str | None, threads: int = 1) -> Reader:
     return Reader(classifier, line_reader, weights, repr((card.tflite_sha256, card.line_reader_sha256, weights)))
 
 
-def scan(files: Iterable[Source], reader: Reader, settings: Settings) -> Generator[PageResult]:
+def scan(
+    files: Iterable[str | PageFailure], reader: Reader, settings: Settings, journal: Journal | None = None
+) -> Generator[PageResult]:
     """Every page of every file, in order; a page that can't be read comes as a `PageFailure`.
 
-    What among `files` is a result already (an unreadable folder, a page read before) is handed on in its place. A
-    page that ends the worker process that reads it, or that takes longer than `settings.page_timeout`, is a failure
-    too. Raises DigitscanError where no worker process can be started.
+    A failure among `files` (an unreadable folder) is handed on in its place. A page that ends the worker process that
+    reads it, or that takes longer than `settings.page_timeout`, is a failure too. What a journal knows is not read.
+    Raises DigitscanError where no worker process can be started, and what the journal raises.
     """
-    for batch in _batches(_read(files, reader.read_strips, settings)):
-        yield from _classify(batch, reader)
+
+    def read(sources: Iterable[Source]) -> Generator[PageResult]:
+        for batch in _batches(_read(sources, reader.read_strips, settings)):
+            yield from _classify(batch, reader)
+
+    yield from journal.resume(files, read) if journal else read(files)
 
 
 def page_glyphs(page: Page, settings: Settings, read_strips: StripPredictor | None = None) -> PageGlyphs:

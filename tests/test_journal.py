@@ -78,8 +78,8 @@ class Place:
     ) -> list[str]:
         """The report's pages, the first `stop` of them where the run is stopped there."""
         with (
-            Journal(self.report, settings or Settings(), model, checksum=checksum) as journal,
-            closing(journal.resume([*self.found(), *failures], reader or Reader(), prune=prune)) as pages,
+            Journal(self.report, settings or Settings(), model, checksum=checksum, prune=prune) as journal,
+            closing(journal.resume([*self.found(), *failures], reader or Reader())) as pages,
         ):
             return [shown(page) for page in islice(pages, stop)]
 

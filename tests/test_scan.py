@@ -18,15 +18,16 @@ import digitscan.scan as scan_module
 from digitscan.decode import PLAIN_WEIGHTS
 from digitscan.errors import UsageError
 from digitscan.files import find_pages
+from digitscan.journal import Journal
 from digitscan.scan import Reader, normalize_digit, page_glyphs, scan
 from digitscan.schema import Layout, Page, PageFailure, PageNumbers, Rest, Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from numpy.typing import NDArray
 
-    from digitscan.schema import Box
+    from digitscan.schema import Box, Source
 
     Result = PageNumbers | PageFailure
 
@@ -344,7 +345,13 @@ def test_a_file_that_kills_again_and_again_is_left(fatal: Path, by_heart: ByHear
 def test_what_is_a_result_already_is_handed_on(tmp_path: Path, by_heart: ByHeart) -> None:
     write_tiff(tmp_path / "a.tiff", 3)
     done = PageNumbers("b", 1, ())
-    pages = list(scan([done, Rest(str(tmp_path / "a.tiff"), 3), MISSING], Reader(by_heart), HERE))
+    sources = [done, Rest(str(tmp_path / "a.tiff"), 3), MISSING]
+
+    class Knowing(Journal):
+        def resume(self, _: object, read: Callable[[Iterator[Source]], Iterator[Result]]) -> Iterator[Result]:
+            return read(iter(sources))
+
+    pages = list(scan([], Reader(by_heart), HERE, Knowing(str(tmp_path / "r.csv"), HERE, "")))
     assert pages[0] == done
     assert pages[2] == MISSING
     assert (pages[1].page, texts(pages[1])) == (3, ["2"])

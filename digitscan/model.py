@@ -12,6 +12,7 @@ import os
 import sys
 import tempfile
 from dataclasses import asdict, dataclass, field, fields
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -143,8 +144,20 @@ class ModelCard:
         read = {name: values[name] for name in known}
         read["per_digit"] = tuple(DigitScore(**score) for score in values["per_digit"])
         if values.get("path_weights"):
-            read["path_weights"] = PathWeights(**values["path_weights"])
+            read["path_weights"] = _path_weights(**values["path_weights"])
+        line_reader = values.get("line_reader", "")
+        if line_reader and line_reader != Path(line_reader).name:
+            raise ValueError("a line reader lies beside the model that names it")
         return cls(**read)
+
+
+def _path_weights(digit: list[float], mark: list[float], pair: list[float], sharpness: float = 1.0) -> PathWeights:
+    """Weights as a file has them; raises ValueError or TypeError where one is no number."""
+    digit_weights, mark_weights, pair_weights = (tuple(map(float, each)) for each in (digit, mark, pair))
+    weights = PathWeights(digit_weights, mark_weights, pair_weights, float(sharpness))
+    if not all(map(isfinite, (*weights.digit, *weights.mark, *weights.pair, weights.sharpness))):
+        raise ValueError("a weight is no number")
+    return weights
 
 
 def load_model(name: str | Path, suffix: str) -> tuple[bytes, ModelCard]:
@@ -160,7 +173,7 @@ def load_model(name: str | Path, suffix: str) -> tuple[bytes, ModelCard]:
         raise ModelError(
             f"can't read model {name}: {error.filename}: {error.strerror}; give its name without suffix"
         ) from error
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as error:
         raise ModelError(f"{name}.json is not the card of a digitscan model; train it again") from error
     expected = {".tflite": card.tflite_sha256, ".keras": card.keras_sha256}[suffix]
     if sha256(content) != expected:

@@ -122,7 +122,13 @@ def load_reader(model: str | None, threads: int = 1) -> Reader:
             "run digitscan calibrate"
         )
     weights = card.path_weights or PLAIN_WEIGHTS
+    if _sizes(weights) != _sizes(PLAIN_WEIGHTS):
+        raise ModelError(f"{classifier.name}.json has path weights of another version; run digitscan calibrate")
     return Reader(classifier, line_reader, weights, repr((card.tflite_sha256, card.line_reader_sha256, weights)))
+
+
+def _sizes(weights: PathWeights) -> tuple[int, int, int]:
+    return len(weights.digit), len(weights.mark), len(weights.pair)
 
 
 def scan(

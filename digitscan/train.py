@@ -7,6 +7,7 @@ import os
 import platform
 import tempfile
 import time
+import zipfile
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.util import find_spec
@@ -30,7 +31,7 @@ from digitscan.model import (
     sha256,
 )
 from digitscan.networks import build, count_mflop
-from digitscan.schema import CLASS_COUNT, FRAME_CLASS_COUNT, NORMALIZER_VERSION, UNCERTAIN, Arch
+from digitscan.schema import CLASS_COUNT, FRAME_CLASS_COUNT, GLYPH_SIZE, NORMALIZER_VERSION, UNCERTAIN, Arch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -384,7 +385,13 @@ def load_keras(name: str) -> Predictor:
 
     Raises ModelError where it or its card is missing or damaged, UsageError without TensorFlow.
     """
-    predict = predictor(_load_network(name))
+    network = _load_network(name)
+    if network.input_shape[1:] != (GLYPH_SIZE, GLYPH_SIZE) or network.output_shape[-1] not in (
+        DIGIT_COUNT,
+        CLASS_COUNT,
+    ):
+        raise ModelError(f"{name}.keras does not read glyphs; train it again")
+    predict = predictor(network)
 
     def padded(glyphs: NDArray[np.uint8]) -> NDArray[np.float32]:
         known = predict(glyphs)
@@ -393,15 +400,26 @@ def load_keras(name: str) -> Predictor:
     return padded
 
 
+_UNREADABLE = (
+    *(ValueError, TypeError, OSError, KeyError, AttributeError, IndexError, ImportError, RuntimeError, EOFError),
+    zipfile.BadZipFile,
+)
+"""What Keras raises for files that aren't what they should be."""
+
+
 def _load_network(name: str) -> Any:
-    load_model(name, ".keras")
+    _, card = load_model(name, ".keras")
     _start_tensorflow()
     import keras
 
     try:
-        return keras.models.load_model(model_file(name, ".keras"), compile=False, safe_mode=True)
-    except (ValueError, TypeError, OSError) as error:
+        # In safe mode no code that a file holds is run.
+        network = keras.models.load_model(model_file(name, ".keras"), compile=False, safe_mode=True)
+    except _UNREADABLE as error:
         raise ModelError(f"{name}.keras is not a model that this Keras reads; train it again") from error
+    if network.output_shape[-1] != card.classes:
+        raise ModelError(f"{name}.keras has other classes than {name}.json says; train it again")
+    return network
 
 
 def _export(

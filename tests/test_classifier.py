@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import dataclasses
 import json
 import shutil
 import subprocess
@@ -9,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from writing import write_card
 
 from digitscan import classifier
 from digitscan.classifier import BATCH_SIZES, Classifier
 from digitscan.errors import ModelError
-from digitscan.model import ModelCard, model_file, native_stderr_without, sha256
+from digitscan.model import model_file, native_stderr_without, sha256
+from digitscan.scan import load_reader
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -42,15 +43,6 @@ def write_model(folder: Path, classes: int = 10, name: str = "tiny", **changed: 
     np.savez(folder / f"{name}.npz", **weights)
     write_card(folder / name, tflite_sha256=sha256(content), classes=classes, **changed)
     return str(folder / name)
-
-
-def write_card(name: Path, **changed: Any) -> None:
-    values: dict[str, Any] = {
-        field.name: {"int": 1, "float": 1.0, "str": "x", "bool": True}.get(str(field.type), {})
-        for field in dataclasses.fields(ModelCard)
-    }
-    card = ModelCard(**(values | {"per_digit": ()} | changed))
-    model_file(name, ".json").write_text(card.to_json(), encoding="utf-8")
 
 
 def expected(name: str, images: NDArray[np.uint8]) -> NDArray[np.float64]:
@@ -147,6 +139,35 @@ def test_card_that_is_none(copied: str, text: str) -> None:
     model_file(copied, ".json").write_bytes(text.encode("latin-1"))
     with pytest.raises(ModelError, match="not the card of a digitscan model"):
         Classifier.load(copied)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"line_reader": "../tiny"},
+        {"line_reader": 3},
+        {"line_reader": ["tiny"]},
+        {"path_weights": {"digit": ["x"], "mark": [], "pair": []}},
+        {"path_weights": {"digit": [float("nan")], "mark": [], "pair": []}},
+        {"path_weights": 1},
+    ],
+)
+def test_card_with_odd_values(copied: str, changed: dict[str, Any]) -> None:
+    edit_card(copied, **changed)
+    with pytest.raises(ModelError, match="not the card of a digitscan model"):
+        Classifier.load(copied)
+
+
+def test_card_that_nests_deeply(copied: str) -> None:
+    model_file(copied, ".json").write_text("[" * 100_000)
+    with pytest.raises(ModelError, match="not the card of a digitscan model"):
+        Classifier.load(copied)
+
+
+def test_card_with_too_few_weights(copied: str) -> None:
+    edit_card(copied, line_reader="", path_weights={"digit": [1.0], "mark": [1.0], "pair": [1.0]})
+    with pytest.raises(ModelError, match="path weights"):
+        load_reader(copied)
 
 
 def test_card_of_another_file(copied: str) -> None:

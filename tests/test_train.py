@@ -3,10 +3,12 @@ from __future__ import annotations
 import json
 import sys
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from writing import write_card
 
 from digitscan.augment import augment
 from digitscan.calibrate import calibrate, load_networks
@@ -22,8 +24,6 @@ from digitscan.schema import FRAME, NOTHING, STRIP_HEIGHT, WRONG_CUT, Arch, Labe
 from digitscan.train import EpochResult, TrainOptions, load_keras, train
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from numpy.typing import NDArray
 
 SUFFIXES = (".keras", ".tflite", ".json")
@@ -318,3 +318,46 @@ def test_what_cannot_be_calibrated(pair: tuple[Path, Path], mlp: tuple[Path, Mod
         load_networks(model, model)
     with pytest.raises(UsageError, match="folder"):
         load_networks(model, line_reader.parent.parent / "elsewhere")
+
+
+# --- models of others ---
+
+
+def saved(name: Path, network: Any, classes: int) -> str:
+    """A network and a card that fits it."""
+    network.save(f"{name}.keras")
+    write_card(name, keras_sha256=sha256(model_file(name, ".keras").read_bytes()), classes=classes)
+    return str(name)
+
+
+def test_code_in_a_model_is_not_run(tmp_path: Path) -> None:
+    import keras
+
+    mark = str(tmp_path / "run")
+    inputs = keras.Input((28, 28))
+    harmful = keras.layers.Lambda(lambda x: (open(mark, "w").close(), x)[1])(inputs)  # noqa: PTH123
+    network = keras.Model(inputs, keras.layers.Dense(12)(keras.layers.Flatten()(harmful)))
+    Path(mark).unlink()
+    with pytest.raises(ModelError, match="not a model that this Keras reads"):
+        load_keras(saved(tmp_path / "m", network, 12))
+    assert not Path(mark).exists()
+
+
+@pytest.mark.parametrize(
+    ("shape", "classes", "said"), [((28, 28), 11, "other classes"), ((5, 5), 12, "does not read glyphs")]
+)
+def test_a_network_of_another_shape(tmp_path: Path, shape: tuple[int, int], classes: int, said: str) -> None:
+    import keras
+
+    inputs = keras.Input(shape)
+    network = keras.Model(inputs, keras.layers.Dense(12)(keras.layers.Flatten()(inputs)))
+    with pytest.raises(ModelError, match=said):
+        load_keras(saved(tmp_path / "m", network, classes))
+
+
+@pytest.mark.parametrize("content", [b"", b"no model", b"PK\3\4"])
+def test_a_file_that_is_no_keras_model(tmp_path: Path, content: bytes) -> None:
+    model_file(tmp_path / "m", ".keras").write_bytes(content)
+    write_card(tmp_path / "m", keras_sha256=sha256(content))
+    with pytest.raises(ModelError, match="not a model that this Keras reads"):
+        load_keras(str(tmp_path / "m"))

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 import string
 from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import cv2
 import numpy as np
 
+from digitscan.model import ModelCard, model_file
 from digitscan.schema import CLASS_COUNT, WRONG_CUT, Box
 from digitscan.strokes import StrokeSet
 
@@ -126,6 +128,16 @@ def _unit(glyphs: NDArray[np.uint8]) -> NDArray[np.float64]:
     flat = np.array(blurred).reshape(-1, 28 * 28)
     flat -= flat.mean(axis=1, keepdims=True)
     return np.asarray(flat / np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1))
+
+
+def write_card(name: Path, **changed: Any) -> None:
+    """A model card with made-up values and these ones."""
+    values: dict[str, Any] = {
+        field.name: {"int": 1, "float": 1.0, "str": "x", "bool": True}.get(str(field.type), {})
+        for field in dataclasses.fields(ModelCard)
+    }
+    card = ModelCard(**(values | {"per_digit": ()} | changed))
+    model_file(name, ".json").write_text(card.to_json(), encoding="utf-8")
 
 
 @cache

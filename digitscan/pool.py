@@ -29,6 +29,9 @@ _CONTEXT = multiprocessing.get_context("spawn")
 _SECONDS_TO_DIE = 5.0
 """How long a killed worker is waited for: one that hangs in a network folder may not die before the server answers."""
 
+_STARTS = 3
+"""Processes that may be killed while they start, before it is clear that none will do."""
+
 Item = TypeVar("Item")
 
 
@@ -76,7 +79,7 @@ class LossyPool:
         In each process `start` is called with `arguments` first.
         """
         self._timeout = timeout
-        self._start = start, arguments
+        self._initializer = start, arguments
         self._threads = ThreadPoolExecutor(jobs)
         self._own = threading.local()
         self._lock = threading.Lock()
@@ -132,16 +135,21 @@ class LossyPool:
     def _worker(self) -> _Worker:
         """The process of the thread that asks."""
         worker: _Worker | None = getattr(self._own, "worker", None)
+        for _ in range(_STARTS):
+            worker = worker or self._start()
         if worker is None:
-            # One at a time, and none that would miss the end of the block.
-            with self._lock:
-                worker = self._own.worker = _start_worker(self._closed, *self._start)
-                self._workers.add(worker)
-            try:
-                worker.connection.recv()
-            except (EOFError, OSError) as error:
-                self._drop(worker)
-                raise DigitscanError("a worker process ended while it started; use fewer --jobs") from error
+            raise DigitscanError("worker processes end while they start, maybe for want of memory; use fewer --jobs")
+        return worker
+
+    def _start(self) -> _Worker | None:
+        with self._lock:  # One at a time, and none that would miss the end of the block.
+            worker = self._own.worker = _start_worker(self._closed, *self._initializer)
+            self._workers.add(worker)
+        try:
+            worker.connection.recv()
+        except (EOFError, OSError):
+            self._drop(worker)
+            return None
         return worker
 
     def _drop(self, worker: _Worker) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import multiprocessing.spawn
 import os
 import signal
 import time
@@ -8,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from digitscan.errors import DigitscanError
 from digitscan.pool import Loss, LossyPool, Outcome
 
 if TYPE_CHECKING:
@@ -73,6 +75,12 @@ def test_leaving_the_block_stops_what_is_under_way() -> None:
     assert under_way.result() == Outcome([], Loss.DEATH)
     assert waiting.cancelled()
     assert multiprocessing.active_children() == []
+
+
+def test_processes_that_never_start_are_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(multiprocessing.spawn, "_python_exe", b"/bin/false")
+    with LossyPool(1) as pool, pytest.raises(DigitscanError, match="while they start"):
+        pool.submit(give, 1).result()
 
 
 def test_no_task_no_process() -> None:

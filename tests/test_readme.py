@@ -79,6 +79,34 @@ def test_nightly_command_is_silent_and_writes_its_report(folder: Path) -> None:
     assert len(list((folder / "reports").glob("*.csv"))) == 1
 
 
+def nightly_commands() -> list[str]:
+    """What cron and systemd run, as a shell in the folder of the scans would."""
+    (line,) = blocks("crontab")
+    (start,) = re.findall(r"^ExecStart=(.*)", "".join(blocks("ini")), re.MULTILINE)
+    (folder,) = re.findall(r"^WorkingDirectory=(.*)", "".join(blocks("ini")), re.MULTILINE)
+    return [line.strip().split(maxsplit=5)[5], f"cd {folder} && {start}"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="cron and systemd")
+@pytest.mark.parametrize("command", nightly_commands())
+def test_nightly_commands_run_with_hardly_any_environment(command: str, folder: Path) -> None:
+    """Twice, the second time with nothing new, and with a page that can't be read."""
+    program = f"{sys.executable} -m digitscan"
+    command = command.replace("/srv/scans", str(folder)).replace("/opt/digitscan/bin/digitscan", program)
+    checkout = {"PYTHONPATH": os.environ["PYTHONPATH"]} if "PYTHONPATH" in os.environ else {}
+    variables = {"HOME": str(folder), "SHELL": "/bin/sh", "PATH": "/usr/bin:/bin", **checkout}
+    shell = ["env", "-i", *(f"{name}={value}" for name, value in variables.items()), "/bin/sh", "-c", command]
+    reports = []
+    for code in (0, 0, 6):
+        if code:
+            (folder / "inbox" / "damaged.jpg").write_bytes(b"")
+        done = subprocess.run(shell, cwd="/", capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stdout, done.stderr) == (code, "", "")
+        reports.append((folder / "reports" / "inbox.csv").read_bytes())
+    assert reports[0] == reports[1] != reports[2]
+    assert b"inbox/damaged.jpg,1,,,,,error" in reports[2]
+
+
 def test_library_example_works(folder: Path) -> None:
     (code,) = blocks("python")
     done = subprocess.run(

@@ -6,8 +6,8 @@
 
 Each number from --first on makes one file: a picture or a PDF of some format, changed at random in one to four ways.
 Nothing but a number and the versions of the libraries decides what the file holds. It is read in a process of its own,
-as in a scan, with a limit of time and of memory. A finding is a file that kills or holds up its process, that takes more
-memory than it may, or whose reading ends in anything but pages and error rows; --keep writes these to a folder.
+as in a scan, with a limit of time and of memory. A finding is a file that kills or holds up its process, that takes
+more memory than it may, or whose reading ends in anything but pages and error rows; --keep writes these to a folder.
 """
 
 from __future__ import annotations

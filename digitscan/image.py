@@ -100,7 +100,7 @@ def read_pages(file: str, settings: Settings, first: int = 1) -> Iterator[Page |
                 raise PageError("the file holds no pages")
     except _EXPECTED as error:
         if number == 0 or number + 1 >= first:
-            yield PageFailure(file, max(number + 1, first), _message(error))
+            yield _failure(file, max(number + 1, first), error)
 
 
 def _opened(file: str) -> BinaryIO:
@@ -117,7 +117,11 @@ def _page(file: str, number: int, draw: Draw) -> Page | PageFailure:
     try:
         return Page(file, number, draw())
     except _EXPECTED as error:
-        return PageFailure(file, number, _message(error))
+        return _failure(file, number, error)
+
+
+def _failure(file: str, page: int, error: BaseException) -> PageFailure:
+    return PageFailure(file, page, _message(error), transient=isinstance(error, OSError | MemoryError))
 
 
 def _message(error: BaseException) -> str:

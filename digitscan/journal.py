@@ -46,8 +46,8 @@ CREATE TABLE IF NOT EXISTS file (
 CREATE TABLE IF NOT EXISTS page (
     file INTEGER NOT NULL REFERENCES file ON DELETE CASCADE,
     number INTEGER NOT NULL,
-    failed INTEGER NOT NULL,
-    content TEXT NOT NULL, -- JSON
+    failed INTEGER NOT NULL, -- 1, or 2 where another try may succeed
+    content TEXT NOT NULL, -- JSON: numbers, or what is wrong
     PRIMARY KEY (file, number)
 ) WITHOUT ROWID;
 CREATE TEMP TABLE reported (path BLOB PRIMARY KEY, place INTEGER NOT NULL) WITHOUT ROWID;
@@ -77,7 +77,7 @@ class Journal:
     """The journal of a report, in a `with` block, for one run.
 
     A file counts as known while its size and modification time are the same, or its SHA-256 with `checksum`, and it
-    was read with the same model, version and settings. Files with pages that failed are read again by every run.
+    was read with the same model, version and settings. What failed for no fault of the file is always tried again.
 
     Raises:
         UsageError: The report goes to no regular file.
@@ -170,15 +170,16 @@ class Journal:
     def _source(self, file: str, path: bytes, stamp: _Stamp) -> Iterator[Source]:
         """What is known of a file, and what is left of it to read."""
         known = self._same(path, stamp, complete=True)
-        if known and not self._first_failure(known):
+        if known and not self._first(known, "failed = 2"):
             yield from self._pages(known, file)
             return
         begun = self._same(path, stamp, complete=False)
         if begun is None:
             begun = self._begin(path, stamp)
-        failure = self._first_failure(begun)
-        if failure:
-            self._run("DELETE FROM page WHERE file = ? AND number >= ?", begun, failure)
+        # A last page that failed may stand for all of the file.
+        again = self._first(begun, "failed = 2 OR failed AND number = (SELECT max(number) FROM page WHERE file = ?1)")
+        if again:
+            self._run("DELETE FROM page WHERE file = ? AND number >= ?", begun, again)
         yield from self._pages(begun, file)
         (last,) = self._run("SELECT coalesce(max(number), 0) FROM page WHERE file = ?", begun).fetchone()
         self._under_way[file] = _Entry(begun, path, stamp)
@@ -199,17 +200,18 @@ class Journal:
         (entry,) = self._run(insert, path, *stamp, self._reader).fetchone()
         return int(entry)
 
-    def _first_failure(self, entry: int) -> int | None:
-        (number,) = self._run("SELECT min(number) FROM page WHERE file = ? AND failed", entry).fetchone()
+    def _first(self, entry: int, condition: str) -> int | None:
+        """The first page that meets a condition in SQL."""
+        (number,) = self._run(f"SELECT min(number) FROM page WHERE file = ?1 AND ({condition})", entry).fetchone()
         return int(number) if number else None
 
     def _pages(self, entry: int, file: str) -> Iterator[PageResult]:
         """The pages of an entry, one at a time: a file may have thousands."""
         number = 0
-        query = "SELECT number, failed, content FROM page WHERE file = ? AND number > ? ORDER BY number LIMIT 1"
+        query = "SELECT number, content FROM page WHERE file = ? AND number > ? ORDER BY number LIMIT 1"
         while row := self._run(query, entry, number).fetchone():
-            number, failed, content = row
-            yield _decoded(file, number, content, failed=bool(failed))
+            number, content = row
+            yield _decoded(file, number, content)
 
     # --- when a page was read ---
 
@@ -218,7 +220,8 @@ class Journal:
         if page.file not in self._under_way:
             return
         self._complete_before(page.file)
-        values = self._under_way[page.file].id, page.page, isinstance(page, PageFailure), _encoded(page)
+        failed = 1 + page.transient if isinstance(page, PageFailure) else 0
+        values = self._under_way[page.file].id, page.page, failed, _encoded(page)
         self._run("INSERT OR REPLACE INTO page VALUES (?, ?, ?, ?)", *values)
 
     def _complete_before(self, file: str | None) -> None:
@@ -316,12 +319,13 @@ def _cells(digit: Digit) -> tuple[object, ...]:
     return digit.text, digit.confidence, box.x, box.y, box.width, box.height
 
 
-def _decoded(file: str, page: int, content: str, *, failed: bool) -> PageResult:
-    """Inverse of `_encoded`."""
-    if failed:
-        return PageFailure(file, page, json.loads(content))
+def _decoded(file: str, page: int, content: str) -> PageResult:
+    """Inverse of `_encoded`, but for failures, that are not transient any more."""
+    decoded = json.loads(content)
+    if isinstance(decoded, str):
+        return PageFailure(file, page, decoded)
     numbers = (
         Number(line, number, confidence, tuple(Digit(text, sure, Box(*box)) for text, sure, *box in digits))
-        for line, number, confidence, *digits in json.loads(content)
+        for line, number, confidence, *digits in decoded
     )
     return PageNumbers(file, page, tuple(numbers))

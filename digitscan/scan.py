@@ -253,7 +253,7 @@ def _read_alone(
 
 
 def _failure(file: str, page: int, loss: Loss) -> PageFailure:
-    return PageFailure(file, page, _LOSSES[loss])
+    return PageFailure(file, page, _LOSSES[loss], transient=True)
 
 
 def _take_line_reader(read_strips: StripPredictor | None) -> None:
@@ -279,7 +279,7 @@ def _glyphs(page: Page, settings: Settings, read_strips: StripPredictor | None) 
     except (MemoryError, cv2.error) as error:
         if isinstance(error, cv2.error) and error.code != cv2.Error.StsNoMem:
             raise
-        return PageFailure(page.file, page.number, OUT_OF_MEMORY)
+        return PageFailure(page.file, page.number, OUT_OF_MEMORY, transient=True)
 
 
 def _place(source: str | Rest) -> Rest:

@@ -164,11 +164,15 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class PageFailure:
-    """A page, or a whole file (`page` 1), that could not be read; `message` is one line without the file's name."""
+    """A page, or a whole file (`page` 1), that could not be read; `message` is one line without the file's name.
+
+    It is `transient` where the fault may not lie in the file, so that another try may succeed.
+    """
 
     file: str
     page: int
     message: str
+    transient: bool = False
 
 
 @dataclass(frozen=True, slots=True)

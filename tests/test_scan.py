@@ -365,3 +365,4 @@ def test_no_memory_for_a_page_is_an_error_row(scans: Path, by_heart: ByHeart, mo
     (page,) = scan([str(scans / "a.png")], Reader(by_heart), HERE)
     assert isinstance(page, PageFailure)
     assert "not enough memory" in page.message
+    assert page.transient

@@ -121,7 +121,14 @@ def _page(file: str, number: int, draw: Draw) -> Page | PageFailure:
 
 
 def _failure(file: str, page: int, error: BaseException) -> PageFailure:
-    return PageFailure(file, page, _message(error), transient=isinstance(error, OSError | MemoryError))
+    return PageFailure(file, page, _message(error), transient=isinstance(error, OSError) or is_out_of_memory(error))
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error of Python, NumPy or OpenCV says that memory has run out."""
+    return isinstance(error, MemoryError) or (
+        isinstance(error, cv2.error) and getattr(error, "code", 0) == cv2.Error.StsNoMem
+    )
 
 
 def _message(error: BaseException) -> str:
@@ -130,7 +137,7 @@ def _message(error: BaseException) -> str:
             return str(error)
         case OSError():
             return f"the file can't be read: {error.strerror or error}"
-        case MemoryError():
+        case _ if is_out_of_memory(error):
             return OUT_OF_MEMORY
         case struct.error():  # A field of the header lies beyond the end of the file.
             return TRUNCATED

@@ -320,7 +320,7 @@ def _cells(digit: Digit) -> tuple[object, ...]:
 
 
 def _decoded(file: str, page: int, content: str) -> PageResult:
-    """Inverse of `_encoded`, but for failures, that are not transient any more."""
+    """Inverse of `_encoded`."""
     decoded = json.loads(content)
     if isinstance(decoded, str):
         return PageFailure(file, page, decoded)

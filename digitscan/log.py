@@ -41,6 +41,7 @@ def start(path: Path | None, form: LogFormat, console: Console | None) -> None:
     _logger.propagate = False
     for handler in _logger.handlers[1:]:
         _logger.removeHandler(handler)
+        handler.close()
     if path:
         try:
             file = RotatingFileHandler(path, maxBytes=_MOST_BYTES, backupCount=_OLD_FILES, encoding="utf-8")

@@ -21,7 +21,7 @@ import numpy as np
 from digitscan.classifier import Classifier
 from digitscan.decode import PLAIN_WEIGHTS, decode
 from digitscan.errors import ModelError
-from digitscan.image import OUT_OF_MEMORY, read_pages
+from digitscan.image import OUT_OF_MEMORY, is_out_of_memory, read_pages
 from digitscan.ink import find_ink, find_single_ink
 from digitscan.linereader import LineReader
 from digitscan.normalize import normalize, normalize_all
@@ -277,7 +277,7 @@ def _glyphs(page: Page, settings: Settings, read_strips: StripPredictor | None) 
     try:
         return page_glyphs(page, settings, read_strips)
     except (MemoryError, cv2.error) as error:
-        if isinstance(error, cv2.error) and error.code != cv2.Error.StsNoMem:
+        if not is_out_of_memory(error):
             raise
         return PageFailure(page.file, page.number, OUT_OF_MEMORY, transient=True)
 

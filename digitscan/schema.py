@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from math import inf
 from typing import TYPE_CHECKING, NamedTuple, Protocol
@@ -172,7 +172,7 @@ class PageFailure:
     file: str
     page: int
     message: str
-    transient: bool = False
+    transient: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

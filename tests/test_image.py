@@ -352,3 +352,29 @@ def test_any_damage_gives_pages_and_failures_in_order(read: Any, data: st.DataOb
     found = read(bytes(damaged), Settings(max_pixels=1_000_000))
     numbers = [item.number if isinstance(item, Page) else item.page for item in found]
     assert numbers == list(range(1, max(1, len(numbers)) + 1))
+
+
+@pytest.mark.parametrize("code", [None, cv2.Error.StsNoMem])
+def test_want_of_memory_is_no_fault_of_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int | None
+) -> None:
+    def full(*_: object) -> None:
+        error = MemoryError() if code is None else cv2.error("Failed to allocate")
+        if code is not None:
+            error.code = code
+        raise error
+
+    assert cv2.imwrite(str(tmp_path / "a.png"), np.zeros((9, 9), np.uint8))
+    monkeypatch.setattr(cv2, "imdecode", full)
+    (failure,) = read_pages(str(tmp_path / "a.png"), Settings())
+    assert isinstance(failure, PageFailure)
+    assert "not enough memory" in failure.message
+    assert failure.transient
+
+
+def test_another_try_is_worth_it_where_the_file_was_not_reached(tmp_path: Path) -> None:
+    (tmp_path / "damaged.png").write_bytes(b"no picture")
+    for name, transient in (("gone.png", True), ("damaged.png", False)):
+        (failure,) = read_pages(str(tmp_path / name), Settings())
+        assert isinstance(failure, PageFailure)
+        assert failure.transient is transient

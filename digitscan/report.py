@@ -257,7 +257,7 @@ def _sink(output: str | None) -> AbstractContextManager[BinaryIO]:
         if path.exists() and not path.is_file() and not path.is_dir():
             return _direct(path)
         target = real_target(path)
-        for left in target.parent.glob(_temporary_name(glob.escape(target.name), "*")):
+        for left in target.parent.glob(_temporary_name(glob.escape(target.name), "[0-9a-f]" * 16)):
             left.unlink(missing_ok=True)  # By a run that was killed: the caller sees to it that there is no other.
     return _replaced(path)
 

@@ -190,6 +190,14 @@ def test_an_interruption_before_the_first_page_leaves_nothing(tmp_path: Path) ->
     assert not os.listdir(tmp_path)  # noqa: PTH208
 
 
+def test_what_a_killed_run_left_is_removed(tmp_path: Path) -> None:
+    for name in (".r[1].csv.0123456789abcdef.tmp", ".r[1].csv.b.0123456789abcdef.tmp", ".r1.csv.0123456789abcdef.tmp"):
+        (tmp_path / name).touch()
+    write(tmp_path / "r[1].csv", PAGE)
+    left = {path.name for path in tmp_path.iterdir()}
+    assert left == {"r[1].csv", ".r[1].csv.b.0123456789abcdef.tmp", ".r1.csv.0123456789abcdef.tmp"}
+
+
 @pytest.mark.parametrize("name", ["", "missing/r.csv", "file/r.csv"])
 def test_a_bad_output_is_refused_before_the_work(tmp_path: Path, name: str) -> None:
     (tmp_path / "file").touch()

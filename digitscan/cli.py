@@ -13,10 +13,10 @@ import typer
 
 from digitscan import __version__
 from digitscan.errors import DigitscanError, UsageError
-from digitscan.schema import Arch, Layout, Per, Runtime, Settings
+from digitscan.schema import COLUMNS, Arch, Layout, Per, Runtime, Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Collection, Iterator
 
     from rich.console import Console
 
@@ -66,6 +66,9 @@ RotateOption = Annotated[
 ]
 ConfidenceOption = Annotated[float, typer.Option(min=0.0, max=1.0, help="Numbers below it get the status review.")]
 JobsOption = Annotated[int, typer.Option("-j", "--jobs", min=0, help="Worker processes; 0: one a core.")]
+DpiOption = Annotated[int, typer.Option(min=50, max=1200, help="Resolution in which PDF is drawn.")]
+MaxPixelsOption = Annotated[int, typer.Option(min=1, help="Pages with more pixels are refused.")]
+QuietOption = Annotated[bool, typer.Option("-q", "--quiet", help="No progress and no summary.")]
 
 
 def main() -> None:
@@ -105,16 +108,23 @@ def classify(
     rotate: RotateOption = DEFAULTS.rotate,
     min_confidence: ConfidenceOption = DEFAULTS.min_confidence,
     jobs: JobsOption = DEFAULTS.jobs,
-    dpi: Annotated[int, typer.Option(min=50, max=1200, help="Resolution in which PDF is drawn.")] = DEFAULTS.dpi,
-    max_pixels: Annotated[int, typer.Option(min=1, help="Pages with more pixels are refused.")] = DEFAULTS.max_pixels,
+    dpi: DpiOption = DEFAULTS.dpi,
+    max_pixels: MaxPixelsOption = DEFAULTS.max_pixels,
     excel: Annotated[bool, typer.Option("--excel", help="Start with the byte order mark that Excel wants.")] = False,
     debug: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Write a picture of each page after each step to this folder.")
     ] = None,
-    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="No progress and no summary.")] = False,
+    review: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write a page to look through the doubtful rows with (HTML).")
+    ] = None,
+    quiet: QuietOption = False,
 ) -> None:
     """Read the digits in folders of scans and write a CSV."""
     from digitscan import display, files, report, scan
+    from digitscan.review import Review
+
+    if review and per is not Per.NUMBER:
+        raise UsageError("--review needs --per number, one row a number")
 
     settings = Settings(
         model=model,
@@ -128,16 +138,57 @@ def classify(
     )
     found = list(files.find_pages(inputs))
     reader = scan.load_reader(model)
-    pictures = _debug_pictures(debug, settings, reader) if debug else None
-    view = display.ScanView(_stderr(quiet), len(found))
+    pictures = [_debug_pictures(debug, settings, reader)] if debug else []
+    to_review = Review(output or "report.csv", settings)
+    console = _stderr(quiet)
+    view = display.ScanView(console, len(found))
     with report.CsvReport(output, settings, excel=excel) as rows, view.shown():
         for page in scan.scan(found, reader, settings):
             rows.add(page)
             view.update(page, rows.summary)
-            if pictures:
-                pictures.add(page)
+            for folder in pictures:
+                folder.add(page)
+            if review:
+                to_review.add(page)
     view.finish(rows.summary, output)
+    if review:
+        to_review.write(review, excel=excel)
+        display.show_review(console, to_review, review)
     raise typer.Exit(rows.summary.exit_code)
+
+
+@app.command()
+def review(
+    report: Annotated[Path, typer.Argument(metavar="REPORT", help="A report that classify wrote, one row a number.")],
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE", help="The page.")] = Path("review.html"),
+    all_rows: Annotated[
+        bool, typer.Option("--all", help="Pictures of all numbers, not of the doubtful ones alone.")
+    ] = False,
+    model: ModelOption = None,
+    layout: LayoutOption = DEFAULTS.layout,
+    rotate: RotateOption = DEFAULTS.rotate,
+    jobs: JobsOption = DEFAULTS.jobs,
+    dpi: DpiOption = DEFAULTS.dpi,
+    max_pixels: MaxPixelsOption = DEFAULTS.max_pixels,
+    quiet: QuietOption = False,
+) -> None:
+    """Make a page on which a person looks through the doubtful rows of a report and corrects them.
+
+    The scans are read again: give the options that classify had, and call it in the same folder.
+    """
+    from digitscan import display, scan
+    from digitscan.report import read_report
+    from digitscan.review import Review
+
+    settings = Settings(model=model, layout=layout, rotate=rotate, jobs=jobs, dpi=dpi, max_pixels=max_pixels)
+    table = read_report(report)
+    page = Review(str(report), settings, all_rows=all_rows)
+    page.add_rows(table[list(COLUMNS[Per.NUMBER])].itertuples(index=False, name=None))
+    console = _stderr(quiet)
+    for read in _watched(page.find_files(), scan.load_reader(model), settings, console):
+        page.add_details(read)
+    page.write(output, excel=table.attrs["excel"])
+    display.show_review(console, page, output)
 
 
 @app.command()
@@ -304,24 +355,34 @@ def _evaluate_truth(
     reader: Reader,
     pictures: PagePictures | None,
 ) -> TruthResult:
-    from digitscan import display, evaluate, report, scan
+    from digitscan import evaluate
     from digitscan.truth import read_truth
 
     known = read_truth(truth)
     names = evaluate.locate(known, (folder, truth.parent))
-    view = display.ScanView(_stderr(), len(names))
-    summary = report.Summary()
 
     def pages() -> Iterator[PageNumbers | PageFailure]:
-        for page in scan.scan(names, reader, settings):
-            summary.add(page, settings)
-            view.update(page, summary)
+        for page in _watched(names, reader, settings, _stderr()):
             if pictures:
                 pictures.add(page)
             yield page
 
+    return evaluate.evaluate_truth(known, names, pages(), settings.min_confidence)
+
+
+def _watched(
+    names: Collection[str], reader: Reader, settings: Settings, console: Console
+) -> Iterator[PageNumbers | PageFailure]:
+    """A scan with its progress shown."""
+    from digitscan import display, report, scan
+
+    view = display.ScanView(console, len(names))
+    summary = report.Summary()
     with view.shown():
-        return evaluate.evaluate_truth(known, names, pages(), settings.min_confidence)
+        for page in scan.scan(names, reader, settings):
+            summary.add(page, settings)
+            view.update(page, summary)
+            yield page
 
 
 def _annotations(folder: Path, settings: Settings) -> PagePictures:

@@ -15,9 +15,11 @@ from rich.table import Table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from digitscan.model import ModelCard, ModelResult
     from digitscan.report import Summary
+    from digitscan.review import Review
     from digitscan.schema import PageFailure, PageNumbers
     from digitscan.train import EpochResult
     from digitscan.truth import Share, TruthResult
@@ -169,6 +171,19 @@ def show_result(console: Console, result: ModelResult) -> None:
             column.justify = "right"
         console.print(table)
     console.print(f"accuracy [bold]{result.accuracy:.4f}[/bold] of {result.n:,} digits", highlight=False)
+
+
+def show_review(console: Console, review: Review, output: Path) -> None:
+    """Where the page is, and what it lacks."""
+    console.print(f"{output}: {review.to_review:,} numbers to look at", soft_wrap=True, markup=False)
+    if review.changed:
+        console.print(
+            f"{review.changed:,} of them are read otherwise now, and have no runners-up: "
+            "give the options and the model that classify had",
+            soft_wrap=True,
+        )
+    if review.missing:
+        console.print(f"{review.missing:,} of them have no picture: their pages can't be read any more", soft_wrap=True)
 
 
 def show_truth(console: Console, result: TruthResult) -> None:

@@ -30,6 +30,28 @@ class Draw(Protocol):
         """Endings of names, without suffix, and pictures: uint8, (H, W) grey or (H, W, 3) BGR."""
 
 
+class PagePixels:
+    """Finds the pixels of pages that were read, asked for in the order of the scan."""
+
+    def __init__(self, settings: Settings) -> None:
+        """`settings` are those of the scan."""
+        self._settings = settings
+        self._file = ""
+        self._pages: Iterator[Page | PageFailure] = iter(())
+
+    def upright(self, read: PageNumbers) -> tuple[Page, PageNumbers] | None:
+        """The page turned upright, and its numbers where they are then; None where the file has changed since."""
+        if read.file != self._file:
+            self._file = read.file
+            self._pages = read_pages(read.file, self._settings)
+        page = next((page for page in self._pages if isinstance(page, Page) and page.number == read.page), None)
+        if page is None:
+            return None
+        degrees, shape = self._settings.rotate, page.pixels.shape
+        numbers = tuple(turned_number(number, shape, degrees) for number in read.numbers)
+        return replace(page, pixels=turned(page.pixels, degrees)), replace(read, numbers=numbers)
+
+
 class PagePictures:
     """Pictures of pages in the order of a scan: `FOLDER/NAME-p1` with the endings that `draw` gives, and `.png`.
 
@@ -41,11 +63,10 @@ class PagePictures:
         """Makes the folder; `settings` are those of the scan."""
         self._folder = folder
         self._draw = draw
-        self._settings = settings
+        self._pixels = PagePixels(settings)
         self._file = ""
         self._name = ""
         self._used: set[str] = set()
-        self._pages: Iterator[Page | PageFailure] = iter(())
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -53,24 +74,14 @@ class PagePictures:
 
     def add(self, read: PageNumbers | PageFailure) -> None:
         """Draw one page; a page that couldn't be read has no pictures."""
-        page = None if isinstance(read, PageFailure) else self._find(read)
-        if isinstance(read, PageFailure) or page is None:
+        found = None if isinstance(read, PageFailure) else self._pixels.upright(read)
+        if found is None:
             return
-        for ending, picture in self._draw(*self._upright(page, read)):
-            _write(self._folder / f"{self._name}-p{read.page}{ending}.png", picture)
-
-    def _upright(self, page: Page, read: PageNumbers) -> tuple[Page, PageNumbers]:
-        degrees, shape = self._settings.rotate, page.pixels.shape
-        numbers = tuple(turned_number(number, shape, degrees) for number in read.numbers)
-        return replace(page, pixels=turned(page.pixels, degrees)), replace(read, numbers=numbers)
-
-    def _find(self, read: PageNumbers) -> Page | None:
-        """The page's pixels; None where the file has changed since it was read."""
         if read.file != self._file:
             self._file = read.file
             self._name = self._unused(Path(read.file).name)
-            self._pages = read_pages(read.file, self._settings)
-        return next((page for page in self._pages if isinstance(page, Page) and page.number == read.page), None)
+        for ending, picture in self._draw(*found):
+            _write(self._folder / f"{self._name}-p{read.page}{ending}.png", picture)
 
     def _unused(self, name: str) -> str:
         unused, count = name, 1

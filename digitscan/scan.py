@@ -206,7 +206,7 @@ def _classify(batch: list[PageGlyphs | PageFailure], reader: Reader) -> Iterator
         glyph_start, glyph_end = glyph_end, glyph_end + len(page.glyphs)
         strip_start, strip_end = strip_end, strip_end + len(page.strips)
         own = frames[strip_start:strip_end] if frames else None
-        lines = decode(page.lattices, probabilities[glyph_start:glyph_end], own, reader.weights)
+        lines = decode(page.lattices, probabilities[glyph_start:glyph_end], own, reader.weights, page.glyphs)
         yield PageNumbers(page.file, page.page, tuple(chain.from_iterable(lines)))
 
 

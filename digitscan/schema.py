@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -66,6 +66,8 @@ class Status(StrEnum):
     REVIEW = "review"
     EMPTY = "empty"
     ERROR = "error"
+    CHECKED = "checked"
+    """A person has looked at it: only in a report that corrections were applied to."""
 
 
 class Runtime(StrEnum):
@@ -167,6 +169,10 @@ class Digit:
     text: str
     confidence: float
     box: Box
+    scores: tuple[float, ...] = field(default=(), compare=False, repr=False)
+    """How sure it would be as each of 0 to 9; empty where that isn't known."""
+    glyph: bytes = field(default=b"", compare=False, repr=False)
+    """What the classifier saw: uint8 (28, 28), ink bright on black, row by row; empty where that isn't known."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ LAYERS = (
     {"canvas", "tiff"},
     {"files", "image", "ink", "segment", "normalize", "classifier", "linereader", "decode", "report", "datasets"},
     {"scan", "synth", "pictures"},
-    {"candidates", "fit", "debug"},
+    {"candidates", "fit", "debug", "review"},
     {"train", "evaluate", "calibrate"},
     {"display"},
     {"cli"},

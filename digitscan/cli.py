@@ -60,6 +60,9 @@ StrokesOption = Annotated[
 BitmapsOption = Annotated[
     list[Path] | None, typer.Option(help="More digits (.npz with images and labels) to write these lines with.")
 ]
+OutputOption = Annotated[
+    str | None, typer.Option("-o", "--output", help="The CSV; absent or -: stdout.", metavar="FILE")
+]
 LayoutOption = Annotated[Layout, typer.Option(help="What each image holds.")]
 RotateOption = Annotated[
     int, typer.Option(metavar="0|90|180|270", help="Degrees clockwise that turn the pages upright.")
@@ -99,9 +102,7 @@ def _digitscan(
 @app.command()
 def classify(
     inputs: Annotated[list[str], typer.Argument(metavar="INPUT...", help="Folders, walked recursively, and files.")],
-    output: Annotated[
-        str | None, typer.Option("-o", "--output", help="The CSV; absent or -: stdout.", metavar="FILE")
-    ] = None,
+    output: OutputOption = None,
     model: ModelOption = None,
     layout: LayoutOption = DEFAULTS.layout,
     per: Annotated[Per, typer.Option(help="What a row of the report stands for.")] = DEFAULTS.per,
@@ -189,6 +190,27 @@ def review(
         page.add_details(read)
     page.write(output, excel=table.attrs["excel"])
     display.show_review(console, page, output)
+
+
+@app.command()
+def apply(
+    corrections: Annotated[
+        Path, typer.Argument(metavar="CORRECTIONS", help="What was downloaded from the review page.")
+    ],
+    report: Annotated[Path, typer.Option("-r", "--report", metavar="REPORT", help="The report they were made of.")],
+    output: OutputOption = None,
+    quiet: QuietOption = False,
+) -> None:
+    """Write a report with the corrections in it; what was read stays in the column `original`."""
+    from digitscan import display
+    from digitscan.corrections import correct, read_corrections
+    from digitscan.report import read_report, write_table
+
+    made = read_corrections(corrections)
+    before = read_report(report)
+    table = correct(before, made)
+    write_table(output, tuple(table.columns), table.itertuples(index=False, name=None), excel=before.attrs["excel"])
+    display.show_corrections(_stderr(quiet), made)
 
 
 @app.command()

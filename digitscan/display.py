@@ -14,9 +14,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
+    from digitscan.corrections import Correction
     from digitscan.model import ModelCard, ModelResult
     from digitscan.report import Summary
     from digitscan.review import Review
@@ -184,6 +185,14 @@ def show_review(console: Console, review: Review, output: Path) -> None:
         )
     if review.missing:
         console.print(f"{review.missing:,} of them have no picture: their pages can't be read any more", soft_wrap=True)
+
+
+def show_corrections(console: Console, corrections: Sequence[Correction]) -> None:
+    """How many there are of each kind."""
+    right = sum(one.corrected == one.text for one in corrections)
+    none = sum(not one.corrected for one in corrections)
+    wrong = len(corrections) - right - none
+    console.print(f"{wrong:,} corrected, {right:,} found right, {none:,} no numbers", soft_wrap=True)
 
 
 def show_truth(console: Console, result: TruthResult) -> None:

@@ -243,6 +243,31 @@ def test_review_needs_a_row_a_number(run: Run, good_scans: Path, tmp_path: Path)
     assert not (tmp_path / "r.html").exists()
 
 
+def test_apply_writes_the_corrected_report(run: Run, good_scans: Path, tmp_path: Path) -> None:
+    run("classify", good_scans, "--excel", "-o", tmp_path / "r.csv")
+    name = str(good_scans / "a.png")
+    correction = {
+        "file": name,
+        "page": "1",
+        "line": "2",
+        "number": "1",
+        "text": "92653",
+        "corrected": "9",
+        "glyphs": "",
+    }
+    (tmp_path / "c.json").write_text(json.dumps({"corrections": [correction]}))
+    done = run("apply", tmp_path / "c.json", "-r", tmp_path / "r.csv")
+    assert done.out.startswith("\ufeff")
+    assert done.err == "1 corrected, 0 found right, 0 no numbers\n"
+    assert [(row["text"], row["original"], row["status"]) for row in done.rows] == [
+        *(("31415", "31415", "ok"), ("007", "007", "ok"), ("9", "92653", "checked"))
+    ]
+    assert run("apply", tmp_path / "c.json", "-r", tmp_path / "r.csv", "-o", tmp_path / "r.csv", "-q").err == ""
+    assert (tmp_path / "r.csv").read_text("utf-8") == done.out
+    done = run("apply", tmp_path / "c.json", "-r", tmp_path / "r.csv", "-o", tmp_path / "n.csv")
+    assert (done.code, done.err.count("\n"), (tmp_path / "n.csv").exists()) == (2, 1, False)
+
+
 # --- rows of other kinds, layouts ---
 
 

@@ -18,7 +18,7 @@ LAYERS = (
     {"turn", "colour", "allographs", "backgrounds", "hands", "headers", "runtime", "networks", "courses"},
     {"canvas", "tiff"},
     {"files", "image", "ink", "segment", "normalize", "classifier", "linereader", "decode", "report", "datasets"},
-    {"scan", "synth", "pictures"},
+    {"scan", "synth", "pictures", "corrections"},
     {"candidates", "fit", "debug", "review"},
     {"train", "evaluate", "calibrate"},
     {"display"},

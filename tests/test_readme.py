@@ -49,6 +49,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def folder(tmp_path: Path, report: Path) -> Path:
     """A folder with what the README's commands name, and `reports/` and `inbox/` for the nightly one."""
     shutil.copyfile(report, tmp_path / "report.csv")
+    (tmp_path / "report-corrections.json").write_text('{"corrections": []}')
     for name in ("scans", "inbox"):
         (tmp_path / name).mkdir()
         for scan in SCANS:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +13,7 @@ import pytest
 from browser import axe_source, chromium, downloaded, show
 from writing import ByHeart, write_page
 
+from digitscan.corrections import correct, read_corrections
 from digitscan.report import CsvReport, read_report
 from digitscan.review import Review
 from digitscan.scan import Reader, scan
@@ -124,21 +124,18 @@ def test_a_person_corrects_a_report(made: Made) -> None:
     made.type("\n")
     assert made.text("said") == "This was the last row; 1 are still open."
 
-    expected = dict.fromkeys(rows.index, "") | dict(
-        zip(order.index, ["123", order["text"].iloc[1], "none", "", "00"], strict=True)
-    )
+    answers = dict(zip(order.index, ["123", order["text"].iloc[1], "none", "", "00"], strict=True))
     corrected = made.corrected()
-    assert [row.pop("corrected") for row in corrected] == list(expected.values())
+    assert [row.pop("corrected") for row in corrected] == [answers.get(row, "") for row in rows.index]
     with made.report.open(encoding="utf-8", newline="") as stream:
         assert corrected == list(csv.DictReader(stream))
 
     path = made.download("download-corrections", "re port-corrections.json")
-    corrections = json.loads(path.read_text("utf-8"))["corrections"]
-    assert {one["text"]: one["corrected"] for one in corrections} == {
-        text: "" if right == "none" else right
-        for text, right in zip(rows["text"], expected.values(), strict=True)
-        if right
-    }
+    table = correct(rows, read_corrections(path))
+    for row, answer in answers.items():
+        if answer:
+            rows.loc[row, ["text", "status"]] = ["" if answer == "none" else answer, "checked"]
+    assert table[list(rows.columns)].equals(rows)
     assert made.errors() == []
 
 

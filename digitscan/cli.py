@@ -115,6 +115,9 @@ def classify(
     debug: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Write a picture of each page after each step to this folder.")
     ] = None,
+    annotate: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Draw on each page what was read, to this folder.")
+    ] = None,
     review: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write a page to look through the doubtful rows with (HTML).")
     ] = None,
@@ -140,6 +143,7 @@ def classify(
     found = list(files.find_pages(inputs))
     reader = scan.load_reader(model)
     pictures = [_debug_pictures(debug, settings, reader)] if debug else []
+    pictures += [_annotations(annotate, settings)] if annotate else []
     to_review = Review(output or "report.csv", settings)
     console = _stderr(quiet)
     view = display.ScanView(console, len(found))
@@ -411,7 +415,9 @@ def _annotations(folder: Path, settings: Settings) -> PagePictures:
     from digitscan.annotate import annotate
     from digitscan.pictures import PagePictures
 
-    return PagePictures(folder, lambda page, read: [("", annotate(page.pixels, read))], settings)
+    return PagePictures(
+        folder, lambda page, read: [("", annotate(page.pixels, read, settings.min_confidence))], settings
+    )
 
 
 def _debug_pictures(folder: Path, settings: Settings, reader: Reader) -> PagePictures:

@@ -203,6 +203,16 @@ def test_the_old_report_stays_when_nothing_is_found(run: Run, tmp_path: Path) ->
     assert (tmp_path / "r.csv").read_text() == "old"
 
 
+# --- annotated pages ---
+
+
+def test_annotate_draws_every_page_that_was_read(run: Run, scans: Path, tmp_path: Path) -> None:
+    done = run("classify", scans, "-o", tmp_path / "r.csv", "--annotate", tmp_path / "pictures")
+    assert done.code == 6
+    names = {path.name for path in (tmp_path / "pictures").iterdir()}
+    assert names == {*(f"c.tiff-p{page}.png" for page in (1, 2, 3)), "a.png-p1.png", "b.jpg-p1.png", "d.png-p1.png"}
+
+
 # --- the review page ---
 
 

@@ -218,6 +218,18 @@ def apply(
 
 
 @app.command()
+def summary(
+    report: Annotated[Path, typer.Argument(metavar="REPORT", help="A report that classify wrote.")],
+) -> None:
+    """Count a report: its statuses and confidences, its worst pages and its folders."""
+    from digitscan import display
+    from digitscan.report import read_report
+    from digitscan.summary import summarize
+
+    display.show_summary(display.stdout(), summarize(read_report(report, list(Per))))
+
+
+@app.command()
 def train(
     arch: Annotated[
         Arch, typer.Option(help="Network; mlp is 784-128-128-10, line reads whole lines and needs --strokes.")

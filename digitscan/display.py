@@ -12,19 +12,29 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
+from rich.text import Text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
+
+    import pandas as pd
 
     from digitscan.corrections import Correction
     from digitscan.model import ModelCard, ModelResult
     from digitscan.report import Summary
     from digitscan.review import Review
     from digitscan.schema import PageFailure, PageNumbers
+    from digitscan.summary import ReportSummary
     from digitscan.train import EpochResult
     from digitscan.truth import Share, TruthResult
 
+
+_NAMES = ("file", "folder", "status", "confidence")
+"""Columns of tables that begin at the left."""
+
+_BAR = 40
+"""Characters of a bar that stands for all."""
 
 _SECONDS_BETWEEN_LINES = 10.0
 """Where nobody watches, a line this often is enough to see that a run is alive."""
@@ -193,6 +203,33 @@ def show_corrections(console: Console, corrections: Sequence[Correction]) -> Non
     none = sum(not one.corrected for one in corrections)
     wrong = len(corrections) - right - none
     console.print(f"{wrong:,} corrected, {right:,} found right, {none:,} no numbers", soft_wrap=True)
+
+
+def show_summary(console: Console, summary: ReportSummary) -> None:
+    """The tables, each under its name; shares also as bars."""
+    for title, frame in zip(("Status", "Confidence", "Worst pages", "Folders"), summary, strict=True):
+        if len(frame):
+            console.print(_frame_table(title, frame))
+
+
+def _frame_table(title: str, frame: pd.DataFrame) -> Table:
+    table = Table(title=title, box=box.SIMPLE)
+    for name in frame.columns:
+        table.add_column(name, justify="left" if name in _NAMES else "right", overflow="fold")
+    if "share" in frame:
+        table.add_column()
+        bars = ["█" * round(_BAR * share) for share in frame["share"]]
+        frame = frame.assign(share=frame["share"].map(_percent), bar=bars)
+    for row in frame.itertuples(index=False):
+        table.add_row(*map(_frame_cell, row))
+    return table
+
+
+def _frame_cell(value: float | str) -> Text:
+    if isinstance(value, str):
+        # A file's name may hold what a terminal would obey, or can't write.
+        return Text("".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in value))
+    return Text(f"{value:.4f}" if isinstance(value, float) else f"{value:,}")
 
 
 def show_truth(console: Console, result: TruthResult) -> None:

@@ -20,7 +20,7 @@ from digitscan.errors import DigitscanError, Interrupted, NoInputError, OutputEr
 from digitscan.schema import COLUMNS, Box, PageFailure, Per, Status
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator
     from types import TracebackType
 
     import pandas as pd
@@ -247,8 +247,8 @@ def _cell(cell: str | int | float | None) -> str:
     return '"' + text.replace('"', '""') + '"' if _SPECIAL.search(text) else text
 
 
-def read_report(path: Path) -> pd.DataFrame:
-    """Reads a report with one row a number, in the file's order; all cells as str, without what disarms formulas.
+def read_report(path: Path, kinds: Collection[Per] = (Per.NUMBER,)) -> pd.DataFrame:
+    """Reads a report with rows of one of these kinds, in the file's order; all cells as `plain_text`.
 
     Other columns than the report's may follow them. `attrs["excel"]` says whether it begins with the BOM. Raises
     NoInputError where the file can't be read, and UsageError where it isn't such a report.
@@ -262,9 +262,9 @@ def read_report(path: Path) -> pd.DataFrame:
         raise NoInputError(f"{path} can't be read: {error.strerror or error}") from error
     except ValueError as error:  # Those of pandas and of decoding are ValueErrors.
         raise UsageError(f"{path} is not a CSV file in UTF-8; give a report of digitscan classify") from error
-    columns = COLUMNS[Per.NUMBER]
-    if tuple(table.columns[: len(columns)]) != columns:
-        raise UsageError(f"{path} doesn't have one row a number; give a report of digitscan classify --per number")
+    if not any(tuple(table.columns[: len(COLUMNS[per])]) == COLUMNS[per] for per in kinds):
+        names = " or ".join(kinds)
+        raise UsageError(f"{path} doesn't have one row a {names}; give a report of digitscan classify --per {names}")
     table = table.map(plain_text)
     table.attrs["excel"] = content.startswith(_BOM)
     return table

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from digitscan.scan import Predictor, Reader
     from digitscan.schema import PageFailure, PageNumbers
     from digitscan.synth import Synthesizer
-    from digitscan.truth import TruthResult
+    from digitscan.train import EpochResult
+    from digitscan.truth import ComparedPage, TruthResult
 
     Result = TypeVar("Result", ModelResult, TruthResult)
 
@@ -250,7 +251,7 @@ def train(
     ] = None,
     keep_partial: Annotated[bool, typer.Option("--keep-partial", help="On Ctrl-C keep the best epoch so far.")] = False,
 ) -> None:
-    """Train a model and save NAME.keras, NAME.tflite and its card NAME.json."""
+    """Train a model and save NAME.keras, NAME.tflite, its card NAME.json and the plot NAME.png."""
     from digitscan import candidates, datasets, display, scan
     from digitscan import train as training
 
@@ -275,7 +276,18 @@ def train(
             synthesizers = _synthesizers(strokes, dataset, bitmaps, seed)
             lessons = candidates.write_lessons(synthesizers, lines, view.lines, strokes)
         card = training.train(options, dataset, view, lessons)
+    _plot_training(console, view.results, output)
     display.show_card(console, card)
+
+
+def _plot_training(console: Console, results: list[EpochResult], output: Path) -> None:
+    from digitscan import plots
+    from digitscan.model import model_file
+
+    try:
+        plots.draw_training(results, model_file(output, ".png"))
+    except UsageError as error:  # A model is worth having without its plot.
+        console.print(f"{output}.png is not drawn: {error}", soft_wrap=True, markup=False)
 
 
 @app.command()
@@ -339,11 +351,17 @@ def evaluate(
     annotate: Annotated[
         Path | None, typer.Option(metavar="DIR", help="With --truth: draw on each page what was read, to this folder.")
     ] = None,
+    plots: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR", help="Plot confusions, reliability, accepting against erring, and the worst errors."
+        ),
+    ] = None,
 ) -> None:
     """Measure a model on labelled digits, or the whole reader on scans whose truth is known."""
-    from digitscan import datasets, display, scan
+    from digitscan import display
     from digitscan import evaluate as evaluation
-    from digitscan.classifier import Classifier
+    from digitscan import plots as drawing
 
     if truth and data:
         raise UsageError("--truth and --data exclude each other")
@@ -351,21 +369,33 @@ def evaluate(
         raise UsageError("--truth and the FOLDER of its scans need each other")
     if annotate and not truth:
         raise UsageError("--annotate needs --truth")
+    if plots:
+        drawing.prepare(plots)
     if truth and folder:
         settings = Settings(model=model, layout=layout, rotate=rotate, min_confidence=min_confidence, jobs=jobs)
-        pictures = _annotations(annotate, settings) if annotate else None
-        read = _evaluate_truth(truth, folder, settings, _reader(model, runtime), pictures)
+        read = _evaluate_truth(truth, folder, settings, _reader(model, runtime), annotate, plots)
         if csv:
             evaluation.write_wrong_lines(read, csv)
         _print(read, as_json, display.show_truth)
         raise typer.Exit(read.exit_code)
-    classifier = Classifier.load(model)
-    predict = _predictor(classifier, runtime)
-    part = datasets.load_test(data, scan.normalize_digit, classifier.card.data_sha256)
-    result = evaluation.evaluate_model(predict, part.images, part.labels)
+    result = _evaluate_digits(model, data, runtime, plots)
     if csv:
         evaluation.write_csv(result, csv)
     _print(result, as_json, display.show_result)
+
+
+def _evaluate_digits(model: str | None, data: Path | None, runtime: Runtime, plots: Path | None) -> ModelResult:
+    from digitscan import datasets, evaluate, scan
+    from digitscan.classifier import Classifier
+    from digitscan.judge import judge_digits
+    from digitscan.plots import draw_evaluation
+
+    classifier = Classifier.load(model)
+    predict = _predictor(classifier, runtime)
+    part = datasets.load_test(data, scan.normalize_digit, classifier.card.data_sha256)
+    if plots:
+        draw_evaluation(judge_digits(predict(part.images), part), plots)
+    return evaluate.evaluate_model(predict, part.images, part.labels)
 
 
 def _predictor(classifier: Classifier, runtime: Runtime) -> Predictor:
@@ -387,25 +417,29 @@ def _reader(model: str | None, runtime: Runtime) -> Reader:
 
 
 def _evaluate_truth(
-    truth: Path,
-    folder: Path,
-    settings: Settings,
-    reader: Reader,
-    pictures: PagePictures | None,
+    truth: Path, folder: Path, settings: Settings, reader: Reader, annotate: Path | None, plots: Path | None
 ) -> TruthResult:
     from digitscan import evaluate
+    from digitscan.judge import LineJudge
+    from digitscan.plots import draw_evaluation
     from digitscan.truth import read_truth
 
     known = read_truth(truth)
     names = evaluate.locate(known, (folder, truth.parent))
+    pictures = _annotations(annotate, settings) if annotate else None
+    judge = LineJudge(settings)
 
-    def pages() -> Iterator[PageNumbers | PageFailure]:
-        for page in _watched(names, reader, settings, _stderr()):
-            if pictures:
-                pictures.add(page)
-            yield page
+    def watch(compared: ComparedPage, page: PageNumbers | PageFailure) -> None:
+        if pictures:
+            pictures.add(page)
+        if plots:
+            judge.add(compared, page)
 
-    return evaluate.evaluate_truth(known, names, pages(), settings.min_confidence)
+    pages = _watched(names, reader, settings, _stderr())
+    result = evaluate.evaluate_truth(known, names, pages, settings.min_confidence, watch)
+    if plots:
+        draw_evaluation(judge.judgement(), plots)
+    return result
 
 
 def _watched(

@@ -116,6 +116,8 @@ class TrainingView:
             console=console,
         )
         self._task = self._progress.add_task("epoch 1", loss=0.0, accuracy=0.0)
+        self.results: list[EpochResult] = []
+        """Of all epochs so far."""
 
     @contextmanager
     def shown(self) -> Iterator[TrainingView]:
@@ -138,6 +140,7 @@ class TrainingView:
 
     def epoch(self, result: EpochResult) -> None:
         """After each epoch: a row of the table."""
+        self.results.append(result)
         cells = (
             f"{result.epoch}/{result.epochs}",
             f"{result.loss:.4f}",

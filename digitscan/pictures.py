@@ -10,17 +10,24 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import cv2
+import numpy as np
 
 from digitscan.errors import OutputError
 from digitscan.image import read_pages
-from digitscan.schema import Page, PageFailure, PageNumbers, Settings
+from digitscan.schema import Box, Page, PageFailure, PageNumbers, Settings
 from digitscan.turn import turned, turned_number
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    import numpy as np
     from numpy.typing import NDArray
+
+
+_MARGIN = (0.6, 0.35)
+"""Of a picture around its number: to the sides, and above and below; in heights of the number."""
+
+_LARGEST = (2400, 96)
+"""A picture is reduced until it is no wider and no higher than this, in pixels."""
 
 
 class Draw(Protocol):
@@ -67,10 +74,7 @@ class PagePictures:
         self._file = ""
         self._name = ""
         self._used: set[str] = set()
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise OutputError(f"the folder {folder} can't be made: {error.strerror or error}") from error
+        make_folder(folder)
 
     def add(self, read: PageNumbers | PageFailure) -> None:
         """Draw one page; a page that couldn't be read has no pictures."""
@@ -90,6 +94,26 @@ class PagePictures:
             unused = f"{name}-{count}"
         self._used.add(unused)
         return unused
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder for pictures, unless it is there. Raises OutputError."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"the folder {folder} can't be made: {error.strerror or error}") from error
+
+
+def cut_out(pixels: NDArray[np.uint8], box: Box) -> NDArray[np.uint8]:
+    """A number, or a line, with some of what is around it, and no larger than a person needs to see it."""
+    beside, above = (round(share * box.height) for share in _MARGIN)
+    top, left = max(0, box.y - above), max(0, box.x - beside)
+    part = pixels[top : box.y + box.height + above, left : box.x + box.width + beside]
+    if not part.size:  # A report of other pages than those that are there now.
+        return np.full((1, 1), 255, np.uint8)
+    scale = min(1.0, *(most / size for most, size in zip(_LARGEST, part.shape[1::-1], strict=True)))
+    size = [max(1, round(scale * length)) for length in part.shape[1::-1]]
+    return np.asarray(cv2.resize(part, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def _write(path: Path, picture: NDArray[np.uint8]) -> None:

@@ -20,7 +20,7 @@ import cv2
 import numpy as np
 
 from digitscan.errors import NoInputError
-from digitscan.pictures import PagePixels
+from digitscan.pictures import PagePixels, cut_out
 from digitscan.report import cell_text, rows, write_file
 from digitscan.schema import COLUMNS, GLYPH_SIZE, Box, Digit, Number, PageFailure, PageNumbers, Per, Status
 
@@ -37,12 +37,6 @@ if TYPE_CHECKING:
     with the confidence and the runners-up of each."""
 
 _COLUMNS = COLUMNS[Per.NUMBER]
-
-_MARGIN = (0.6, 0.35)
-"""Of a picture around its number: to the sides, and above and below; in heights of the number."""
-
-_LARGEST = (2400, 96)
-"""A picture is reduced until it is no wider and no higher than this, in pixels."""
 
 _WEBP, _PNG = (cv2.IMWRITE_WEBP_QUALITY, 50), (cv2.IMWRITE_PNG_COMPRESSION, 9)
 """The picture may lose what the eye doesn't miss; the glyphs are trained on."""
@@ -150,24 +144,12 @@ def _written(cell: str | int | float | None) -> str:
 
 def _details(page: Page, number: Number) -> Details:
     digits = [digit for digit in number.digits if digit.scores]
-    details: Details = {"picture": _base64(_cut(page.pixels, number.box), ".webp", _WEBP)}
+    details: Details = {"picture": _base64(cut_out(page.pixels, number.box), ".webp", _WEBP)}
     if digits:
         glyphs = [np.frombuffer(digit.glyph, np.uint8).reshape(GLYPH_SIZE, GLYPH_SIZE) for digit in digits]
         details["glyphs"] = _base64(np.hstack(glyphs), ".png", _PNG)
         details["digits"] = [[digit.text, _shown(digit.confidence), _runners_up(digit)] for digit in digits]
     return details
-
-
-def _cut(pixels: NDArray[np.uint8], box: Box) -> NDArray[np.uint8]:
-    """The number with some of what is around it."""
-    beside, above = (round(share * box.height) for share in _MARGIN)
-    top, left = max(0, box.y - above), max(0, box.x - beside)
-    part = pixels[top : box.y + box.height + above, left : box.x + box.width + beside]
-    if not part.size:  # A report of other pages than those that are there now.
-        return np.full((1, 1), 255, np.uint8)
-    scale = min(1.0, *(most / size for most, size in zip(_LARGEST, part.shape[1::-1], strict=True)))
-    size = [max(1, round(scale * length)) for length in part.shape[1::-1]]
-    return np.asarray(cv2.resize(part, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def _base64(picture: NDArray[np.uint8], suffix: str, option: tuple[int, int]) -> str:

@@ -143,6 +143,14 @@ class Box:
     width: int
     height: int
 
+    @classmethod
+    def around(cls, boxes: Sequence[Box]) -> Box:
+        """The smallest box around at least one."""
+        left, top = min(box.x for box in boxes), min(box.y for box in boxes)
+        right = max(box.x + box.width for box in boxes)
+        bottom = max(box.y + box.height for box in boxes)
+        return cls(left, top, right - left, bottom - top)
+
 
 @dataclass(frozen=True, slots=True)
 class Page:
@@ -192,11 +200,7 @@ class Number:
     @property
     def box(self) -> Box:
         """The smallest box around all its digits."""
-        boxes = [digit.box for digit in self.digits]
-        left, top = min(box.x for box in boxes), min(box.y for box in boxes)
-        right = max(box.x + box.width for box in boxes)
-        bottom = max(box.y + box.height for box in boxes)
-        return Box(left, top, right - left, bottom - top)
+        return Box.around([digit.box for digit in self.digits])
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,8 +32,9 @@ LAYERS = (
     {"canvas", "tiff"},
     {"files", "image", "ink", "segment", "normalize", "classifier", "linereader", "decode", "report", "datasets"},
     {"scan", "synth", "pictures", "corrections"},
-    {"candidates", "fit", "debug", "review"},
+    {"candidates", "fit", "debug", "review", "judge"},
     {"train", "evaluate", "calibrate"},
+    {"plots"},
     {"display"},
     {"cli"},
     {"__init__", "__main__"},
@@ -41,8 +42,8 @@ LAYERS = (
 LAYER_OF = {module: layer for layer, modules in enumerate(LAYERS) for module in modules}
 
 # Heavy packages, and the only modules that may import them. All others do without.
-TENSORFLOW = {"tensorflow": {"train"}, "keras": {"train", "networks", "datasets"}}
-NEVER_AT_TOP = {"tensorflow", "keras", "pandas", "ai_edge_litert"}
+ONLY_IN = {"tensorflow": {"train"}, "keras": {"train", "networks", "datasets"}, "matplotlib": {"plots"}}
+NEVER_AT_TOP = {"tensorflow", "keras", "pandas", "ai_edge_litert", "matplotlib"}
 WITHOUT_CV2_AT_TOP = {"__init__", "__main__", "cli", "errors", "schema", "files", "report", "model", "truth"}
 
 MODULES = sorted(path.stem for path in PACKAGE.glob("*.py"))
@@ -81,7 +82,7 @@ def test_imports_go_one_way(module: str) -> None:
 def test_heavy_packages_are_imported_where_they_are_needed(module: str) -> None:
     for name, at_top in imports(module):
         package = name.split(".")[0]
-        assert module in TENSORFLOW.get(package, {module}), f"{module}.py imports {package}"
+        assert module in ONLY_IN.get(package, {module}), f"{module}.py imports {package}"
         assert not (at_top and package in NEVER_AT_TOP), f"{module}.py imports {package} outside a function"
         assert not (at_top and package == "cv2" and module in WITHOUT_CV2_AT_TOP), f"{module}.py imports cv2"
 

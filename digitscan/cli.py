@@ -235,7 +235,13 @@ def train(
     arch: Annotated[
         Arch, typer.Option(help="Network; mlp is 784-128-128-10, line reads whole lines and needs --strokes.")
     ] = Arch.CNN,
-    data: DataOption = None,
+    data: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="Folder with MNIST's IDX files, an .npz in Keras' layout, or a folder of images 0/ to 9/; default: "
+            "MNIST, downloaded by Keras. With --from also files of corrections (.json), one --data each."
+        ),
+    ] = None,
     output: Annotated[Path, typer.Option("-o", "--output", help="The model's name, without suffix.")] = Path(
         "models/digits"
     ),
@@ -250,10 +256,15 @@ def train(
         Path | None, typer.Option("--from", help="Train this model further, instead of a new one.", metavar="NAME")
     ] = None,
     keep_partial: Annotated[bool, typer.Option("--keep-partial", help="On Ctrl-C keep the best epoch so far.")] = False,
+    allow_worse: Annotated[
+        bool,
+        typer.Option("--allow-worse", help="With corrections: write the model even if it reads the test digits worse."),
+    ] = False,
 ) -> None:
     """Train a model and save NAME.keras, NAME.tflite, its card NAME.json and the plot NAME.png."""
     from digitscan import candidates, datasets, display, scan
     from digitscan import train as training
+    from digitscan.corrections import load_digits
 
     options = training.TrainOptions(
         output=output,
@@ -264,18 +275,21 @@ def train(
         validation=validation,
         keep_partial=keep_partial,
         start=start,
+        allow_worse=allow_worse,
         command=_command(),
     )
-    training.check(options)
+    data_set, corrections = datasets.part_sources(data or ())
+    corrected = load_digits(corrections) if corrections else None
+    training.check(options, corrected)
     console = _stderr()
-    dataset = datasets.load(data, scan.normalize_digit)
+    dataset = datasets.load(data_set, scan.normalize_digit)
     view = display.TrainingView(console)
     with view.shown():
         lessons = None
         if strokes:
             synthesizers = _synthesizers(strokes, dataset, bitmaps, seed)
             lessons = candidates.write_lessons(synthesizers, lines, view.lines, strokes)
-        card = training.train(options, dataset, view, lessons)
+        card = training.train(options, dataset, view, lessons, corrected)
     _plot_training(console, view.results, output)
     display.show_card(console, card)
 

@@ -1,20 +1,29 @@
-"""Corrections that a person made on the review page: read from its file, and put into a report."""
+"""Corrections that a person made on the review page: read from its file, put into a report, or made to learn from."""
 
 from __future__ import annotations
 
 import json
 import re
+from base64 import b64decode
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import cv2
+import numpy as np
+
 from digitscan.errors import NoInputError, UsageError
+from digitscan.model import sha256
 from digitscan.report import plain_text
-from digitscan.schema import Status
+from digitscan.schema import GLYPH_SIZE, NOT_A_DIGIT, Samples, Status
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
     import pandas as pd
+    from numpy.typing import NDArray
+
+_HOLD_OUT_EVERY = 5
+"""Of the corrected numbers, every fifth is not trained on."""
 
 _PLACE = ["file", "page", "line", "number"]
 
@@ -81,3 +90,71 @@ def correct(table: pd.DataFrame, corrections: Sequence[Correction]) -> pd.DataFr
             )
         corrected.loc[row, ["text", "status"]] = [correction.corrected, Status.CHECKED.value]
     return corrected
+
+
+class CorrectedDigits(NamedTuple):
+    """What corrections teach: glyphs with the digits that they are, or NOT_A_DIGIT where there is no number.
+
+    `held_out` are those of every fifth number, to measure with. `unused` numbers are of another length than what was
+    read: they were cut wrongly, and it isn't known which glyph is which digit. `sources` are the files by name, with
+    their SHA-256.
+    """
+
+    training: Samples
+    held_out: Samples
+    unused: int
+    sources: dict[str, str]
+
+    def digits_alone(self) -> CorrectedDigits:
+        """Without what is no digit, for networks that know digits only. Raises NoInputError where that leaves none."""
+        training, held_out = (part.take(part.labels < NOT_A_DIGIT) for part in (self.training, self.held_out))
+        if not (len(training.labels) and len(held_out.labels)):
+            raise NoInputError(
+                f"{' '.join(self.sources)}: too few digits to train on and to measure with; correct more"
+            )
+        return self._replace(training=training, held_out=held_out)
+
+
+def load_digits(paths: Sequence[Path]) -> CorrectedDigits:
+    """The digits of files of corrections, one after the other.
+
+    Raises the errors of `read_corrections`, and NoInputError where there are too few digits to train on some and to
+    measure with others.
+    """
+    numbers: list[Samples] = []
+    unused = 0
+    for path in paths:
+        for correction in read_corrections(path):
+            glyphs = _glyphs(correction, path)
+            labels = list(map(int, correction.corrected)) or [NOT_A_DIGIT] * len(glyphs)
+            if 0 < len(glyphs) == len(labels):
+                numbers.append(Samples(glyphs, np.array(labels, np.uint8)))
+            else:
+                unused += 1
+    if len(numbers) < _HOLD_OUT_EVERY:
+        raise NoInputError(
+            f"{' '.join(map(str, paths))}: {len(numbers)} corrected numbers of the length that was read; "
+            f"correct at least {_HOLD_OUT_EVERY}"
+        )
+    held_out = numbers[_HOLD_OUT_EVERY - 1 :: _HOLD_OUT_EVERY]
+    training = [number for place, number in enumerate(numbers, 1) if place % _HOLD_OUT_EVERY]
+    sources = {path.name: sha256(path.read_bytes()) for path in paths}
+    return CorrectedDigits(_joined(training), _joined(held_out), unused, sources)
+
+
+def _joined(parts: Sequence[Samples]) -> Samples:
+    return Samples(*(np.concatenate(part) for part in zip(*parts, strict=True)))
+
+
+def _glyphs(correction: Correction, path: Path) -> NDArray[np.uint8]:
+    """The glyphs of a number, uint8 (N, 28, 28), as many as were read; none where the page had none."""
+    if not correction.glyphs:
+        return np.empty((0, GLYPH_SIZE, GLYPH_SIZE), np.uint8)
+    try:
+        content = np.frombuffer(b64decode(correction.glyphs), np.uint8)
+        strip = cv2.imdecode(content, cv2.IMREAD_GRAYSCALE) if content.size else None
+    except ValueError:  # Not Base64.
+        strip = None
+    if strip is None or strip.shape != (GLYPH_SIZE, GLYPH_SIZE * len(correction.text)):
+        raise UsageError(f"{path}: the glyphs of {correction.text} are damaged; download the corrections again")
+    return np.stack(np.hsplit(strip.astype(np.uint8), len(correction.text)))

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from digitscan.corrections import Correction
-    from digitscan.model import ModelCard, ModelResult
+    from digitscan.model import ModelCard, ModelResult, Tuning
     from digitscan.report import Summary
     from digitscan.review import Review
     from digitscan.schema import PageFailure, PageNumbers
@@ -154,6 +154,20 @@ class TrainingView:
             names = (str(column.header) for column in self._table.columns)
             line = ", ".join(f"{name} {cell.strip()}" for name, cell in zip(names, cells, strict=True))
             self._console.print(line, soft_wrap=True, highlight=False)
+
+    def tuned(self, tuning: Tuning, source: str) -> None:
+        """What corrections brought, and what they cost."""
+        table = Table("read right", "before", "after", title="Trained on corrections", box=box.SIMPLE)
+        rows = (
+            (f"test digits of {source}", tuning.test_before, tuning.test_after),
+            (f"{tuning.held_out:,} corrected digits, held out", tuning.corrections_before, tuning.corrections_after),
+        )
+        for name, *shares in rows:
+            table.add_row(Text(name), *map(_percent, shares))
+        self._console.print(table)
+        used = f"corrected digits trained on: {tuning.digits:,}"
+        unused = f"; numbers that were cut wrongly and teach nothing: {tuning.unused:,}"
+        self._console.print(used + unused, soft_wrap=True, highlight=False)
 
 
 def show_card(console: Console, card: ModelCard) -> None:

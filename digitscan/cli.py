@@ -145,7 +145,7 @@ def classify(
     reader = scan.load_reader(model)
     pictures = [_debug_pictures(debug, settings, reader)] if debug else []
     pictures += [_annotations(annotate, settings)] if annotate else []
-    to_review = Review(output or "report.csv", settings)
+    to_review = Review("report.csv" if output in (None, "-") else output, settings)
     console = _stderr(quiet)
     view = display.ScanView(console, len(found))
     with report.CsvReport(output, settings, excel=excel) as rows, view.shown():

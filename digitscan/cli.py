@@ -13,7 +13,7 @@ import typer
 
 from digitscan import __version__
 from digitscan.errors import DigitscanError, UsageError
-from digitscan.schema import COLUMNS, Arch, Layout, Per, Runtime, Settings
+from digitscan.schema import Arch, Layout, Per, Runtime, Settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
@@ -188,8 +188,8 @@ def review(
 
     settings = Settings(model=model, layout=layout, rotate=rotate, jobs=jobs, dpi=dpi, max_pixels=max_pixels)
     table = read_report(report)
-    page = Review(str(report), settings, all_rows=all_rows)
-    page.add_rows(table[list(COLUMNS[Per.NUMBER])].itertuples(index=False, name=None))
+    page = Review(str(report), settings, tuple(table.columns), all_rows=all_rows)
+    page.add_rows(table.itertuples(index=False, name=None))
     console = _stderr(quiet)
     for read in _watched(page.find_files(), scan.load_reader(model), settings, console):
         page.add_details(read)

@@ -77,19 +77,18 @@ def correct(table: pd.DataFrame, corrections: Sequence[Correction]) -> pd.DataFr
 
     Raises UsageError for a correction of what isn't in the report, or was read otherwise there.
     """
-    corrected = table.copy()
-    if "original" not in corrected:
-        corrected["original"] = corrected["text"]
-    rows = {tuple(cells): row for row, *cells in table[[*_PLACE, "text"]].itertuples(name=None)}
+    texts, statuses = table["text"].tolist(), table["status"].tolist()
+    places = {tuple(cells): row for row, cells in enumerate(table[[*_PLACE, "text"]].itertuples(index=False))}
     for correction in corrections:
-        row = rows.get(correction[: len(_PLACE) + 1])
+        row = places.get(correction[: len(_PLACE) + 1])
         if row is None:
             raise UsageError(
                 f"{correction.file!r}, page {correction.page}, line {correction.line}, number {correction.number} is "
                 f"not read as {correction.text} in this report; give the one that the corrections were made of"
             )
-        corrected.loc[row, ["text", "status"]] = [correction.corrected, Status.CHECKED.value]
-    return corrected
+        texts[row], statuses[row] = correction.corrected, Status.CHECKED.value
+    original = table["original"] if "original" in table else table["text"]
+    return table.assign(text=texts, status=statuses, original=original)
 
 
 class CorrectedDigits(NamedTuple):

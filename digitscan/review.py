@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import numpy as np
 
-from digitscan.errors import NoInputError
+from digitscan.errors import NoInputError, UsageError
 from digitscan.pictures import PagePixels, cut_out
 from digitscan.report import cell_text, rows, write_file
 from digitscan.schema import COLUMNS, GLYPH_SIZE, Box, Digit, Number, PageFailure, PageNumbers, Per, Status
@@ -36,8 +36,6 @@ if TYPE_CHECKING:
     """What the page shows of a number: a `picture`, WebP; the `glyphs` side by side, PNG, both in Base64; `digits`
     with the confidence and the runners-up of each."""
 
-_COLUMNS = COLUMNS[Per.NUMBER]
-
 _WEBP, _PNG = (cv2.IMWRITE_WEBP_QUALITY, 50), (cv2.IMWRITE_PNG_COMPRESSION, 9)
 """The picture may lose what the eye doesn't miss; the glyphs are trained on."""
 
@@ -52,10 +50,16 @@ _ROWS_A_BLOCK = 250
 class Review:
     """Collects the rows of a report, and what the page shows beside those that a person should look at."""
 
-    def __init__(self, name: str, settings: Settings, *, all_rows: bool = False) -> None:
-        """`name` is the report's, `settings` those of the scan; with `all_rows`, every number has a picture."""
+    def __init__(
+        self, name: str, settings: Settings, columns: Sequence[str] = COLUMNS[Per.NUMBER], *, all_rows: bool = False
+    ) -> None:
+        """`name` is the report's, `settings` those of the scan; with `all_rows`, every number has a picture.
+
+        `columns` are the report's: those of a row a number, and perhaps others.
+        """
         self._name = name
         self._settings = settings
+        self._columns = columns
         self._wanted_status = {Status.REVIEW, Status.OK, Status.CHECKED} if all_rows else {Status.REVIEW}
         self._pixels = PagePixels(settings)
         self._rows: list[Row] = []
@@ -70,9 +74,9 @@ class Review:
         self.add_details(read)
 
     def add_rows(self, table: Iterable[Row]) -> None:
-        """Add rows with the cells of `COLUMNS[Per.NUMBER]`, as values or as text."""
+        """Add rows with a cell for each column, as values or as text."""
         for row in table:
-            cells = dict(zip(_COLUMNS, row, strict=True))
+            cells = dict(zip(self._columns, row, strict=True))
             if cells["status"] in self._wanted_status:
                 self._places[str(cells["file"]), str(cells["page"])].append(len(self._rows))
             self._rows.append(row)
@@ -101,15 +105,20 @@ class Review:
                 self._details[place] = _details(page, number)
 
     def _number(self, place: int, numbers: dict[tuple[str, str, str], Number]) -> Number:
-        """The number of a row as it was read; where that was read otherwise, all that its row tells."""
-        cells = dict(zip(_COLUMNS, map(str, self._rows[place]), strict=True))
+        """The number of a row as it was read; where that was read otherwise, what its row tells of its place."""
+        cells = dict(zip(self._columns, map(str, self._rows[place]), strict=True))
         number = numbers.get((cells["line"], cells["number"], cells["text"]))
-        if number is None:
-            self.changed += 1
-            x, y, width, height = (int(cells[name]) for name in ("x", "y", "width", "height"))
-            confidence = float(cells["confidence"])
-            number = Number(0, 0, confidence, (Digit(cells["text"], confidence, Box(x, y, width, height)),))
-        return number
+        if number:
+            return number
+        self.changed += 1
+        try:
+            box = Box(*(int(cells[name]) for name in ("x", "y", "width", "height")))
+        except ValueError as error:
+            raise UsageError(
+                f"{self._name}, row {place + 2}: x, y, width and height are not whole numbers; give the report as "
+                "classify wrote it"
+            ) from error
+        return Number(0, 0, 0.0, (Digit(cells["text"], 0.0, box),))
 
     @property
     def to_review(self) -> int:
@@ -129,7 +138,7 @@ class Review:
             "name": _written(self._name),
             # Answers are kept under this name: another report, or the same one read again otherwise, has others.
             "id": hashlib.sha256(json.dumps(texts).encode()).hexdigest(),
-            "columns": _COLUMNS,
+            "columns": self._columns,
             "excel": excel,
             "rows_a_block": _ROWS_A_BLOCK,
         }
@@ -181,16 +190,13 @@ def _block(name: str, value: object) -> str:
 
 def _page(data: str) -> str:
     """The page around the data; nothing but its own script and style is ever run."""
-    parts = {name: files("digitscan").joinpath("review_page", name).read_text("utf-8") for name in _PARTS}
-    script, style = parts["review.js"], parts["review.css"]
+    folder = files("digitscan") / "review_page"
+    page, style, script = ((folder / f"review.{suffix}").read_text("utf-8") for suffix in ("html", "css", "js"))
     policy = (
         f"default-src 'none'; img-src data:; script-src '{_digest(script)}'; style-src '{_digest(style)}'; "
         "base-uri 'none'; form-action 'none'"
     )
-    return Template(parts["review.html"]).substitute(policy=policy, style=style, script=script, data=data)
-
-
-_PARTS = ("review.html", "review.css", "review.js")
+    return Template(page).substitute(policy=policy, style=style, script=script, data=data)
 
 
 def _digest(text: str) -> str:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from writing import ByHeart, write_page
 
-from digitscan.errors import NoInputError, OutputError
+from digitscan.errors import NoInputError, OutputError, UsageError
 from digitscan.report import CsvReport, read_report
 from digitscan.review import Review
 from digitscan.scan import Reader, scan
@@ -144,6 +144,25 @@ def test_what_is_read_otherwise_now_has_a_picture_without_glyphs(tmp_path: Path)
     assert (review.changed, review.missing) == (1, 0)
     ((details,),) = held(written(review, tmp_path / "r.html"), "details")
     assert details.keys() == {"picture"}
+
+
+def test_a_row_without_a_place_is_said_in_one_line(tmp_path: Path) -> None:
+    file = save(tmp_path / "a.png", "31415")
+    table = read_report(report_of(tmp_path / "r.csv", *read(file))).assign(text="1", x="here")
+    review = Review("r.csv", ALL)
+    review.add_rows(table.itertuples(index=False, name=None))
+    with pytest.raises(UsageError, match=r"r\.csv, row 2"):
+        review.add_details(*read(file))
+
+
+def test_other_columns_stay(tmp_path: Path) -> None:
+    file = save(tmp_path / "a.png", "31415")
+    table = read_report(report_of(tmp_path / "r.csv", *read(file))).assign(original="7")
+    review = Review("r.csv", ALL, tuple(table.columns))
+    review.add_rows(table.itertuples(index=False, name=None))
+    page = written(review, tmp_path / "r.html")
+    assert held(page, "about")[0]["columns"][-1] == "original"
+    assert held(page, "rows")[0][0][-1] == "7"
 
 
 @pytest.mark.parametrize("change", ["gone", "other"])

@@ -43,16 +43,16 @@ class PagePixels:
     def __init__(self, settings: Settings) -> None:
         """`settings` are those of the scan."""
         self._settings = settings
-        self._file = ""
+        self._next = ("", 0)
         self._pages: Iterator[Page | PageFailure] = iter(())
 
     def upright(self, read: PageNumbers) -> tuple[Page, PageNumbers] | None:
         """The page turned upright, and its numbers where they are then; None where the file has changed since."""
-        if read.file != self._file:
-            self._file = read.file
-            self._pages = read_pages(read.file, self._settings)
-        page = next((page for page in self._pages if isinstance(page, Page) and page.number == read.page), None)
-        if page is None:
+        if (read.file, read.page) != self._next:
+            self._pages = read_pages(read.file, self._settings, read.page)
+        self._next = (read.file, read.page + 1)
+        page = next(self._pages, None)
+        if not isinstance(page, Page):
             return None
         degrees, shape = self._settings.rotate, page.pixels.shape
         numbers = tuple(turned_number(number, shape, degrees) for number in read.numbers)

@@ -2,16 +2,20 @@ from __future__ import annotations
 
 import json
 import sys
+from base64 import b64encode
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+import cv2
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 from digitscan.augment import augment
 from digitscan.calibrate import calibrate, load_networks
 from digitscan.candidates import Lessons, StripSamples
 from digitscan.classifier import Classifier
+from digitscan.cli import app
 from digitscan.corrections import CorrectedDigits
 from digitscan.courses import glyph_course
 from digitscan.datasets import Dataset
@@ -302,6 +306,21 @@ def test_a_model_that_unlearned_is_kept_under_another_name(
     card = train(options(tmp_path / "mine", **changes), dataset(), Recorder(), corrected=wrong)
     assert card.tuning
     assert card.tuning.test_after < card.tuning.test_before
+
+
+def test_the_command_takes_corrections_beside_the_data(mlp: tuple[Path, ModelCard, Recorder], tmp_path: Path) -> None:
+    images, labels = bars(100)
+    np.savez(tmp_path / "bars.npz", x_train=images, y_train=labels, x_test=images, y_test=labels)
+    glyph = b64encode(cv2.imencode(".png", images[7].T)[1].tobytes()).decode()
+    entry = {"file": "a.png", "page": "1", "line": "1", "number": "1", "text": "1", "corrected": "7", "glyphs": glyph}
+    (tmp_path / "c.json").write_text(json.dumps({"corrections": [entry] * 10}))
+    data = ["--data", str(tmp_path / "bars.npz"), "--data", str(tmp_path / "c.json")]
+    command = ["train", "--arch", "mlp", "--epochs", "2", "--from", str(mlp[0]), *data, "-o", str(tmp_path / "mine")]
+    done = CliRunner().invoke(app, command)
+    assert done.exit_code == 0, done.output
+    card = json.loads((tmp_path / "mine.json").read_text())
+    assert (card["tuning"]["digits"], card["tuning"]["held_out"]) == (8, 2)
+    assert list(card["tuning"]["sources"]) == ["c.json"]
 
 
 @pytest.mark.parametrize("changed", [{}, {"start": "mlp", "arch": Arch.LINE}])

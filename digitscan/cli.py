@@ -280,7 +280,7 @@ def train(
     )
     data_set, corrections = datasets.part_sources(data or ())
     corrected = load_digits(corrections) if corrections else None
-    training.check(options, corrected)
+    training.check(options, corrected, strokes or ())
     console = _stderr()
     dataset = datasets.load(data_set, scan.normalize_digit)
     view = display.TrainingView(console)

@@ -4,6 +4,7 @@ import json
 import sys
 from base64 import b64encode
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import cv2
@@ -28,8 +29,6 @@ from digitscan.schema import FRAME, NOT_A_DIGIT, NOTHING, STRIP_HEIGHT, WRONG_CU
 from digitscan.train import EpochResult, TrainOptions, check, load_keras, train
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from numpy.typing import NDArray
 
 SUFFIXES = (".keras", ".tflite", ".json")
@@ -326,7 +325,13 @@ def test_the_command_takes_corrections_beside_the_data(mlp: tuple[Path, ModelCar
 @pytest.mark.parametrize("changed", [{}, {"start": "mlp", "arch": Arch.LINE}])
 def test_corrections_are_for_a_model_that_reads_digits(tmp_path: Path, changed: dict[str, object]) -> None:
     with pytest.raises(UsageError, match="--from"):
-        check(options(tmp_path / "mine", **changed), turned(np.arange(10, dtype=np.uint8)))
+        check(options(tmp_path / "mine", **changed), turned(np.arange(10, dtype=np.uint8)), ())
+
+
+def test_what_was_learned_from_lines_is_not_to_be_forgotten(pair: tuple[Path, Path], tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"--strokes as for its training \(bars\.npz\)"):
+        check(options(tmp_path / "mine", start=pair[0]), turned(np.arange(10, dtype=np.uint8)), ())
+    check(options(tmp_path / "mine", start=pair[0]), turned(np.arange(10, dtype=np.uint8)), [Path("bars.npz")])
 
 
 def test_corrections_without_digits_teach_a_model_of_digits_nothing(

@@ -1,4 +1,7 @@
-"""Draws on a page what was read there: a box around each digit, each number's text above it, confidence as colour."""
+"""Draws on a page what was read there: a box around each digit, each number's text above it, confidence as colour.
+
+Numbers that a person should look at have a frame.
+"""
 
 from __future__ import annotations
 
@@ -34,12 +37,12 @@ _TEXT = 0.5
 """Height of the text in digit heights."""
 
 
-def annotate(pixels: NDArray[np.uint8], page: PageNumbers) -> NDArray[np.uint8]:
+def annotate(pixels: NDArray[np.uint8], page: PageNumbers, min_confidence: float = 0.0) -> NDArray[np.uint8]:
     """A picture of the page with its numbers, uint8 (H, W, 3) BGR.
 
     `pixels` is uint8 (h, w) grey or (h, w, 3) BGR. The page is faded, has a margin, and where its digits are small it
     is enlarged by a whole number. Its digits have boxes in the colour of their confidence, its numbers their text and
-    confidence in percent.
+    confidence in percent; those below `min_confidence` have a frame and a question mark.
     """
     height = _digit_height(page)
     scale = max(1, math.ceil(_MIN_HEIGHT / height))
@@ -48,7 +51,7 @@ def annotate(pixels: NDArray[np.uint8], page: PageNumbers) -> NDArray[np.uint8]:
     enlarged = faded(pixels).repeat(scale, axis=0).repeat(scale, axis=1)
     picture = np.pad(enlarged, ((margin, margin), (margin, margin), (0, 0)), constant_values=255)
     for number in page.numbers:
-        _draw(picture, number, scale, margin, text)
+        _draw(picture, number, scale, margin, text, doubtful=number.confidence < min_confidence)
     return picture
 
 
@@ -87,14 +90,18 @@ def _digit_height(page: PageNumbers) -> float:
     return max(1.0, float(np.median(heights))) if heights else _MIN_HEIGHT
 
 
-def _draw(picture: NDArray[np.uint8], number: Number, scale: int, margin: int, text: float) -> None:
+def _draw(picture: NDArray[np.uint8], number: Number, scale: int, margin: int, text: float, *, doubtful: bool) -> None:
     def corners(box: Box) -> tuple[tuple[int, int], tuple[int, int]]:
         left, top = margin + box.x * scale, margin + box.y * scale
         return (left, top), (left + box.width * scale - 1, top + box.height * scale - 1)
 
     for digit in number.digits:
         cv2.rectangle(picture, *corners(digit.box), confidence_colour(digit.confidence), max(1, round(text / 12)))
-    (left, top), _ = corners(number.box)
+    (left, top), (right, bottom) = corners(number.box)
+    if doubtful:
+        away = max(2, round(text / 4))
+        top, left, right, bottom = top - away, left - away, right + away, bottom + away
+        cv2.rectangle(picture, (left, top), (right, bottom), _COLOURS[0], max(2, round(text / 6)))
     # Rounded down: 100 means no doubt at all.
-    said = f"{number.text} {math.floor(100 * number.confidence)}%"
+    said = f"{number.text} {math.floor(100 * number.confidence)}%" + (" ?" if doubtful else "")
     write_text(picture, said, (left, top - text / 3), text, confidence_colour(number.confidence))

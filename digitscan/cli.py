@@ -19,7 +19,7 @@ from digitscan.errors import DigitscanError, UsageError
 from digitscan.schema import Arch, Layout, LogFormat, Per, Runtime, Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Collection, Iterable, Iterator
 
     from rich.console import Console
 
@@ -28,10 +28,12 @@ if TYPE_CHECKING:
     from digitscan.journal import Journal
     from digitscan.model import ModelResult
     from digitscan.pictures import PagePictures
+    from digitscan.review import Review
     from digitscan.scan import Predictor, Reader
     from digitscan.schema import PageFailure, PageNumbers
     from digitscan.synth import Synthesizer
-    from digitscan.truth import TruthResult
+    from digitscan.train import EpochResult
+    from digitscan.truth import ComparedPage, TruthResult
 
     Result = TypeVar("Result", ModelResult, TruthResult)
 
@@ -64,12 +66,18 @@ StrokesOption = Annotated[
 BitmapsOption = Annotated[
     list[Path] | None, typer.Option(help="More digits (.npz with images and labels) to write these lines with.")
 ]
+OutputOption = Annotated[
+    str | None, typer.Option("-o", "--output", help="The CSV; absent or -: stdout.", metavar="FILE")
+]
 LayoutOption = Annotated[Layout, typer.Option(help="What each image holds.")]
 RotateOption = Annotated[
     int, typer.Option(metavar="0|90|180|270", help="Degrees clockwise that turn the pages upright.")
 ]
 ConfidenceOption = Annotated[float, typer.Option(min=0.0, max=1.0, help="Numbers below it get the status review.")]
 JobsOption = Annotated[int, typer.Option("-j", "--jobs", min=0, help="Worker processes; 0: one a core.")]
+DpiOption = Annotated[int, typer.Option(min=50, max=1200, help="Resolution in which PDF is drawn.")]
+MaxPixelsOption = Annotated[int, typer.Option(min=1, help="Pages with more pixels are refused.")]
+QuietOption = Annotated[bool, typer.Option("-q", "--quiet", help="No progress and no summary.")]
 
 
 def _configure(context: typer.Context, path: Path | None) -> Path | None:
@@ -130,17 +138,15 @@ def _digitscan(
 @app.command(context_settings={"auto_envvar_prefix": "DIGITSCAN"})
 def classify(
     inputs: Annotated[list[str], typer.Argument(metavar="INPUT...", help="Folders, walked recursively, and files.")],
-    output: Annotated[
-        str | None, typer.Option("-o", "--output", help="The CSV; absent or -: stdout.", metavar="FILE")
-    ] = None,
+    output: OutputOption = None,
     model: ModelOption = None,
     layout: LayoutOption = DEFAULTS.layout,
     per: Annotated[Per, typer.Option(help="What a row of the report stands for.")] = DEFAULTS.per,
     rotate: RotateOption = DEFAULTS.rotate,
     min_confidence: ConfidenceOption = DEFAULTS.min_confidence,
     jobs: JobsOption = DEFAULTS.jobs,
-    dpi: Annotated[int, typer.Option(min=50, max=1200, help="Resolution in which PDF is drawn.")] = DEFAULTS.dpi,
-    max_pixels: Annotated[int, typer.Option(min=1, help="Pages with more pixels are refused.")] = DEFAULTS.max_pixels,
+    dpi: DpiOption = DEFAULTS.dpi,
+    max_pixels: MaxPixelsOption = DEFAULTS.max_pixels,
     page_timeout: Annotated[
         float | None,
         typer.Option(
@@ -171,6 +177,12 @@ def classify(
     debug: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Write a picture of each page after each step to this folder.")
     ] = None,
+    annotate: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Draw on each page what was read, to this folder.")
+    ] = None,
+    review: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write a page to look through the doubtful rows with (HTML).")
+    ] = None,
     log_file: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Append what happens to this file, a line an event.")
     ] = None,
@@ -181,7 +193,9 @@ def classify(
 ) -> None:
     """Read the digits in folders of scans and write a CSV."""
     from digitscan import display, files, lock, report, scan
+    from digitscan.review import Review
 
+    _check_combination(per, review, resume=resume, needs_resume=checksum or prune)
     settings = Settings(
         model=model,
         layout=layout,
@@ -193,19 +207,19 @@ def classify(
         max_pixels=max_pixels,
         page_timeout=page_timeout,
     )
-    if (checksum or prune) and not resume:
-        raise UsageError("--checksum and --prune need --resume")
     console = _stderr(quiet)
     log.start(log_file, log_format, console if verbose else None)
     log.event("start", version=__version__, inputs=inputs, output=output)
+    to_review = Review("report.csv" if output in (None, "-") else output, settings)
     with lock.locked(output, wait):
         found: Iterable[str | PageFailure] = files.find_pages(inputs)
         total = None  # A million files needn't be known before the first is read,
-        if console.is_terminal or debug:  # unless a bar wants their number, or pictures are written, not to be found.
+        if console.is_terminal or debug or annotate:  # unless a bar wants their number, or it would find its pictures.
             found = [*found]
             total = len(found)
         reader = scan.load_reader(model)
-        pictures = _debug_pictures(debug, settings, reader) if debug else None
+        keepers: list[PagePictures | Review] = [*_pictures(debug, annotate, settings, reader)]
+        keepers += [to_review] if review else []
         view = display.ScanView(console, total)
         with (
             report.CsvReport(output, settings, excel=excel) as rows,
@@ -217,11 +231,28 @@ def classify(
                 rows.add(page)
                 log.page(page)
                 view.update(page, rows.summary)
-                if pictures:
-                    pictures.add(page)
+                for keeper in keepers:
+                    keeper.add(page)
     log.event("summary", **rows.summary.counts(view.seconds))
     view.finish(rows.summary, output)
+    if review:
+        to_review.write(review, excel=excel)
+        display.show_review(console, to_review, review)
     raise typer.Exit(rows.summary.exit_code)
+
+
+def _check_combination(per: Per, review: Path | None, *, resume: bool, needs_resume: bool) -> None:
+    if review and per is not Per.NUMBER:
+        raise UsageError("--review needs --per number, one row a number")
+    if review and resume:
+        raise UsageError("--review would miss what --resume doesn't read; call digitscan review afterwards")
+    if needs_resume and not resume:
+        raise UsageError("--checksum and --prune need --resume")
+
+
+def _pictures(debug: Path | None, annotate: Path | None, settings: Settings, reader: Reader) -> list[PagePictures]:
+    steps = [_debug_pictures(debug, settings, reader)] if debug else []
+    return [*steps, _annotations(annotate, settings)] if annotate else steps
 
 
 def _journal(output: str | None, settings: Settings, reader: Reader, checksum: bool, prune: bool) -> Journal:
@@ -251,11 +282,84 @@ def show_config(
 
 
 @app.command()
+def review(
+    report: Annotated[Path, typer.Argument(metavar="REPORT", help="A report that classify wrote, one row a number.")],
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE", help="The page.")] = Path("review.html"),
+    all_rows: Annotated[
+        bool, typer.Option("--all", help="Pictures of all numbers, not of the doubtful ones alone.")
+    ] = False,
+    model: ModelOption = None,
+    layout: LayoutOption = DEFAULTS.layout,
+    rotate: RotateOption = DEFAULTS.rotate,
+    jobs: JobsOption = DEFAULTS.jobs,
+    dpi: DpiOption = DEFAULTS.dpi,
+    max_pixels: MaxPixelsOption = DEFAULTS.max_pixels,
+    quiet: QuietOption = False,
+) -> None:
+    """Make a page on which a person looks through the doubtful rows of a report and corrects them.
+
+    The scans are read again: give the options that classify had, and call it in the same folder.
+    """
+    from digitscan import display, scan
+    from digitscan.report import read_report
+    from digitscan.review import Review
+
+    settings = Settings(model=model, layout=layout, rotate=rotate, jobs=jobs, dpi=dpi, max_pixels=max_pixels)
+    table = read_report(report)
+    page = Review(str(report), settings, tuple(table.columns), all_rows=all_rows)
+    page.add_rows(table.itertuples(index=False, name=None))
+    console = _stderr(quiet)
+    for read in _watched(page.find_files(), scan.load_reader(model), settings, console):
+        page.add_details(read)
+    page.write(output, excel=table.attrs["excel"])
+    display.show_review(console, page, output)
+
+
+@app.command()
+def apply(
+    corrections: Annotated[
+        Path, typer.Argument(metavar="CORRECTIONS", help="What was downloaded from the review page.")
+    ],
+    report: Annotated[Path, typer.Option("-r", "--report", metavar="REPORT", help="The report they were made of.")],
+    output: OutputOption = None,
+    quiet: QuietOption = False,
+) -> None:
+    """Write a report with the corrections in it; what was read stays in the column `original`."""
+    from digitscan import display
+    from digitscan.corrections import correct, read_corrections
+    from digitscan.report import read_report, write_table
+
+    made = read_corrections(corrections)
+    before = read_report(report)
+    table = correct(before, made)
+    write_table(output, tuple(table.columns), table.itertuples(index=False, name=None), excel=before.attrs["excel"])
+    display.show_corrections(_stderr(quiet), made)
+
+
+@app.command()
+def summary(
+    report: Annotated[Path, typer.Argument(metavar="REPORT", help="A report that classify wrote.")],
+) -> None:
+    """Count a report: its statuses and confidences, its worst pages and its folders."""
+    from digitscan import display
+    from digitscan.report import read_report
+    from digitscan.summary import summarize
+
+    display.show_summary(display.stdout(), summarize(read_report(report, list(Per))))
+
+
+@app.command()
 def train(
     arch: Annotated[
         Arch, typer.Option(help="Network; mlp is 784-128-128-10, line reads whole lines and needs --strokes.")
     ] = Arch.CNN,
-    data: DataOption = None,
+    data: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="Folder with MNIST's IDX files, an .npz in Keras' layout, or a folder of images 0/ to 9/; default: "
+            "MNIST, downloaded by Keras. With --from also files of corrections (.json), one --data each."
+        ),
+    ] = None,
     output: Annotated[Path, typer.Option("-o", "--output", help="The model's name, without suffix.")] = Path(
         "models/digits"
     ),
@@ -270,10 +374,15 @@ def train(
         Path | None, typer.Option("--from", help="Train this model further, instead of a new one.", metavar="NAME")
     ] = None,
     keep_partial: Annotated[bool, typer.Option("--keep-partial", help="On Ctrl-C keep the best epoch so far.")] = False,
+    allow_worse: Annotated[
+        bool,
+        typer.Option("--allow-worse", help="With corrections: write the model even if it reads the test digits worse."),
+    ] = False,
 ) -> None:
-    """Train a model and save NAME.keras, NAME.tflite and its card NAME.json."""
+    """Train a model and save NAME.keras, NAME.tflite, its card NAME.json and the plot NAME.png."""
     from digitscan import candidates, datasets, display, scan
     from digitscan import train as training
+    from digitscan.corrections import load_digits
 
     options = training.TrainOptions(
         output=output,
@@ -284,19 +393,33 @@ def train(
         validation=validation,
         keep_partial=keep_partial,
         start=start,
+        allow_worse=allow_worse,
         command=_command(),
     )
-    training.check(options)
+    data_set, corrections = datasets.part_sources(data or ())
+    corrected = load_digits(corrections) if corrections else None
+    training.check(options, corrected, strokes or ())
     console = _stderr()
-    dataset = datasets.load(data, scan.normalize_digit)
+    dataset = datasets.load(data_set, scan.normalize_digit)
     view = display.TrainingView(console)
     with view.shown():
         lessons = None
         if strokes:
             synthesizers = _synthesizers(strokes, dataset, bitmaps, seed)
             lessons = candidates.write_lessons(synthesizers, lines, view.lines, strokes)
-        card = training.train(options, dataset, view, lessons)
+        card = training.train(options, dataset, view, lessons, corrected)
+    _plot_training(console, view.results, output)
     display.show_card(console, card)
+
+
+def _plot_training(console: Console, results: list[EpochResult], output: Path) -> None:
+    from digitscan import plots
+    from digitscan.model import model_file
+
+    try:
+        plots.draw_training(results, model_file(output, ".png"))
+    except UsageError as error:  # A model is worth having without its plot.
+        console.print(f"{output}.png is not drawn: {error}", soft_wrap=True, markup=False)
 
 
 @app.command()
@@ -360,11 +483,17 @@ def evaluate(
     annotate: Annotated[
         Path | None, typer.Option(metavar="DIR", help="With --truth: draw on each page what was read, to this folder.")
     ] = None,
+    plots: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR", help="Plot confusions, reliability, accepting against erring, and the worst errors."
+        ),
+    ] = None,
 ) -> None:
     """Measure a model on labelled digits, or the whole reader on scans whose truth is known."""
-    from digitscan import datasets, display, scan
+    from digitscan import display
     from digitscan import evaluate as evaluation
-    from digitscan.classifier import Classifier
+    from digitscan import plots as drawing
 
     if truth and data:
         raise UsageError("--truth and --data exclude each other")
@@ -372,21 +501,33 @@ def evaluate(
         raise UsageError("--truth and the FOLDER of its scans need each other")
     if annotate and not truth:
         raise UsageError("--annotate needs --truth")
+    if plots:
+        drawing.prepare(plots)
     if truth and folder:
         settings = Settings(model=model, layout=layout, rotate=rotate, min_confidence=min_confidence, jobs=jobs)
-        pictures = _annotations(annotate, settings) if annotate else None
-        read = _evaluate_truth(truth, folder, settings, _reader(model, runtime), pictures)
+        read = _evaluate_truth(truth, folder, settings, _reader(model, runtime), annotate, plots)
         if csv:
             evaluation.write_wrong_lines(read, csv)
         _print(read, as_json, display.show_truth)
         raise typer.Exit(read.exit_code)
-    classifier = Classifier.load(model)
-    predict = _predictor(classifier, runtime)
-    part = datasets.load_test(data, scan.normalize_digit, classifier.card.data_sha256)
-    result = evaluation.evaluate_model(predict, part.images, part.labels)
+    result = _evaluate_digits(model, data, runtime, plots)
     if csv:
         evaluation.write_csv(result, csv)
     _print(result, as_json, display.show_result)
+
+
+def _evaluate_digits(model: str | None, data: Path | None, runtime: Runtime, plots: Path | None) -> ModelResult:
+    from digitscan import datasets, evaluate, scan
+    from digitscan.classifier import Classifier
+    from digitscan.judge import judge_digits
+    from digitscan.plots import draw_evaluation
+
+    classifier = Classifier.load(model)
+    predict = _predictor(classifier, runtime)
+    part = datasets.load_test(data, scan.normalize_digit, classifier.card.data_sha256)
+    if plots:
+        draw_evaluation(judge_digits(predict(part.images), part), plots)
+    return evaluate.evaluate_model(predict, part.images, part.labels)
 
 
 def _predictor(classifier: Classifier, runtime: Runtime) -> Predictor:
@@ -408,37 +549,53 @@ def _reader(model: str | None, runtime: Runtime) -> Reader:
 
 
 def _evaluate_truth(
-    truth: Path,
-    folder: Path,
-    settings: Settings,
-    reader: Reader,
-    pictures: PagePictures | None,
+    truth: Path, folder: Path, settings: Settings, reader: Reader, annotate: Path | None, plots: Path | None
 ) -> TruthResult:
-    from digitscan import display, evaluate, report, scan
+    from digitscan import evaluate
+    from digitscan.judge import LineJudge
+    from digitscan.plots import draw_evaluation
     from digitscan.truth import read_truth
 
     known = read_truth(truth)
     names = evaluate.locate(known, (folder, truth.parent))
-    view = display.ScanView(_stderr(), len(names))
-    summary = report.Summary()
+    pictures = _annotations(annotate, settings) if annotate else None
+    judge = LineJudge(settings)
 
-    def pages() -> Iterator[PageNumbers | PageFailure]:
+    def watch(compared: ComparedPage, page: PageNumbers | PageFailure) -> None:
+        if pictures:
+            pictures.add(page)
+        if plots:
+            judge.add(compared, page)
+
+    pages = _watched(names, reader, settings, _stderr())
+    result = evaluate.evaluate_truth(known, names, pages, settings.min_confidence, watch)
+    if plots:
+        draw_evaluation(judge.judgement(), plots)
+    return result
+
+
+def _watched(
+    names: Collection[str], reader: Reader, settings: Settings, console: Console
+) -> Iterator[PageNumbers | PageFailure]:
+    """A scan with its progress shown."""
+    from digitscan import display, report, scan
+
+    view = display.ScanView(console, len(names))
+    summary = report.Summary()
+    with view.shown():
         for page in scan.scan(names, reader, settings):
             summary.add(page, settings)
             view.update(page, summary)
-            if pictures:
-                pictures.add(page)
             yield page
-
-    with view.shown():
-        return evaluate.evaluate_truth(known, names, pages(), settings.min_confidence)
 
 
 def _annotations(folder: Path, settings: Settings) -> PagePictures:
     from digitscan.annotate import annotate
     from digitscan.pictures import PagePictures
 
-    return PagePictures(folder, lambda page, read: [("", annotate(page.pixels, read))], settings)
+    return PagePictures(
+        folder, lambda page, read: [("", annotate(page.pixels, read, settings.min_confidence))], settings
+    )
 
 
 def _debug_pictures(folder: Path, settings: Settings, reader: Reader) -> PagePictures:

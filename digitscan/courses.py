@@ -28,6 +28,10 @@ _GAPS = (12, 48)
 """Empty columns between two lines on a film, from and below."""
 
 
+_CORRECTED_SHARE, _MOST_TIMES = 0.1, 20
+"""Corrected glyphs are this share of a data set's digits in an epoch, if that is each at most so many times."""
+
+
 class Course(Protocol):
     """What a network learns from. Inputs are uint8 (N, ...), labels uint8 (N, ...) with UNCERTAIN where none counts."""
 
@@ -70,20 +74,38 @@ class GlyphCourse:
 
 
 def glyph_course(
-    digits: Samples, candidates: Samples | None, fraction: float, share: float, seed: int, *, augmented: bool
+    digits: Samples,
+    candidates: Samples | None,
+    fraction: float,
+    share: float,
+    seed: int,
+    *,
+    augmented: bool,
+    corrected: Samples | None = None,
 ) -> GlyphCourse:
     """Digits of a data set and, with `candidates`, `share` times as many of these in each epoch.
 
-    `fraction` of the digits, and as many candidates, are held out to pick the best epoch. Raises UsageError where there
-    are too few to be held out.
+    `corrected` glyphs are trained on as well, several times an epoch, since they are few. `fraction` of the digits, and
+    as many candidates, are held out to pick the best epoch. Raises UsageError where there are too few to be held out.
     """
     training, validation = _hold_out(digits, fraction, seed)
+    if corrected:
+        training = Samples(
+            *(np.concatenate(pair) for pair in zip(training, _repeated(corrected, training), strict=True))
+        )
     if candidates is None:
         return GlyphCourse(training, validation, augmented=augmented)
     extra, extra_validation = _hold_out(candidates, len(validation.labels) / len(candidates.labels), seed)
     joined = Samples(*(np.concatenate(pair) for pair in zip(validation, extra_validation, strict=True)))
     count = min(len(extra.labels), round(share * len(training.labels)))
     return GlyphCourse(training, joined, extra, count, augmented)
+
+
+def _repeated(corrected: Samples, training: Samples) -> Samples:
+    """The corrected glyphs as often as makes them count, and not so often that they are learned by heart."""
+    count = len(corrected.labels)
+    times = min(max(1, round(_CORRECTED_SHARE * len(training.labels) / count)), _MOST_TIMES)
+    return corrected.take(np.tile(np.arange(count), times))
 
 
 def _hold_out(samples: Samples, fraction: float, seed: int) -> tuple[Samples, Samples]:

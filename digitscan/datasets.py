@@ -17,7 +17,7 @@ from digitscan.errors import DigitscanError, NoInputError, UsageError
 from digitscan.schema import GLYPH_SIZE, Samples
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -45,6 +45,20 @@ class Dataset:
     test: Samples
     source: str
     sha256: str
+
+
+def part_sources(paths: Sequence[Path]) -> tuple[Path | None, list[Path]]:
+    """The data set among the paths, None where there is none, and the files of corrections.
+
+    Raises UsageError for more than one data set.
+    """
+    corrections = [path for path in paths if path.suffix.lower() == ".json"]
+    sets = [path for path in paths if path not in corrections]
+    if len(sets) > 1:
+        raise UsageError(
+            f"{sets[0]} and {sets[1]} are two data sets; train takes one, and files of corrections (.json)"
+        )
+    return (sets[0] if sets else None), corrections
 
 
 def load(path: Path | None, normalize: Normalizer) -> Dataset:

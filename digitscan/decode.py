@@ -81,11 +81,13 @@ def decode(
     probabilities: NDArray[np.float32],
     frames: Sequence[NDArray[np.float32]] | None,
     weights: PathWeights,
+    glyphs: NDArray[np.uint8] | None = None,
 ) -> list[list[Number]]:
     """The numbers of each text line, from left to right; lines with digits are counted from 1.
 
     `probabilities` is float32 (E, 12), the class probabilities of all lattices' edges, one lattice after the other.
     `frames` are the line reader's for the strip of each lattice, float32 (T, 11); None without a line reader.
+    `glyphs`, uint8 (E, 28, 28), are what the digits are given as theirs.
     """
     if not lattices:
         return []
@@ -100,7 +102,8 @@ def decode(
     end, count = 0, 1
     for lattice, path in zip(lattices, chosen, strict=True):
         start, end = end, end + len(lattice.edges)
-        read = _read(lattice, path, labels[start:end], posterior[start:end])
+        own = None if glyphs is None else glyphs[start:end]
+        read = _read(lattice, path, labels[start:end], posterior[start:end], own)
         lines.append([_number(run, count, place) for place, run in enumerate(read, 1)])
         count += bool(read)
     return lines
@@ -221,6 +224,7 @@ def _read(
     path: paths.Path,
     labels: NDArray[np.intp],
     posterior: NDArray[np.float64],
+    glyphs: NDArray[np.uint8] | None,
 ) -> list[list[Digit]]:
     """The digits of a path, parted where the gap between neighbouring marks is wide."""
     index = {edge: place for place, edge in enumerate(map(tuple, lattice.edges.tolist()))}
@@ -234,8 +238,10 @@ def _read(
         if is_digit:
             label = int(labels[edge])
             alike = _shared_atoms(lattice.edges, lattice.edges[edge]) >= _SAME
-            confidence = min(float(posterior[alike, label].sum()), 1.0)
-            runs[-1].append(Digit(str(label), confidence, _page_box(lattice.boxes[edge], lattice.to_page)))
+            scores = np.minimum(posterior[alike].sum(axis=0), 1.0).tolist()
+            box = _page_box(lattice.boxes[edge], lattice.to_page)
+            glyph = b"" if glyphs is None else glyphs[edge].tobytes()
+            runs[-1].append(Digit(str(label), scores[label], box, tuple(scores), glyph))
     return [run for run in runs if run]
 
 

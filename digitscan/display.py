@@ -12,16 +12,29 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
+from rich.text import Text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
-    from digitscan.model import ModelCard, ModelResult
+    import pandas as pd
+
+    from digitscan.corrections import Correction
+    from digitscan.model import ModelCard, ModelResult, Tuning
     from digitscan.report import Summary
+    from digitscan.review import Review
     from digitscan.schema import PageFailure, PageNumbers
+    from digitscan.summary import ReportSummary
     from digitscan.train import EpochResult
     from digitscan.truth import Share, TruthResult
 
+
+_NAMES = ("file", "folder", "status", "confidence")
+"""Columns of tables that begin at the left."""
+
+_BAR = 40
+"""Characters of a bar that stands for all."""
 
 _SECONDS_BETWEEN_LINES = 10.0
 """Where nobody watches, a line this often is enough to see that a run is alive."""
@@ -110,6 +123,8 @@ class TrainingView:
             console=console,
         )
         self._task = self._progress.add_task("epoch 1", loss=0.0, accuracy=0.0)
+        self.results: list[EpochResult] = []
+        """Of all epochs so far."""
 
     @contextmanager
     def shown(self) -> Iterator[TrainingView]:
@@ -132,6 +147,7 @@ class TrainingView:
 
     def epoch(self, result: EpochResult) -> None:
         """After each epoch: a row of the table."""
+        self.results.append(result)
         cells = (
             f"{result.epoch}/{result.epochs}",
             f"{result.loss:.4f}",
@@ -145,6 +161,20 @@ class TrainingView:
             names = (str(column.header) for column in self._table.columns)
             line = ", ".join(f"{name} {cell.strip()}" for name, cell in zip(names, cells, strict=True))
             self._console.print(line, soft_wrap=True, highlight=False)
+
+    def tuned(self, tuning: Tuning, source: str) -> None:
+        """What corrections brought, and what they cost."""
+        table = Table("read right", "before", "after", title="Trained on corrections", box=box.SIMPLE)
+        rows = (
+            (f"test digits of {source}", tuning.test_before, tuning.test_after),
+            (f"{tuning.held_out:,} corrected digits, held out", tuning.corrections_before, tuning.corrections_after),
+        )
+        for name, *shares in rows:
+            table.add_row(Text(name), *map(_percent, shares))
+        self._console.print(table)
+        used = f"corrected digits trained on: {tuning.digits:,}"
+        unused = f"; numbers that were cut wrongly and teach nothing: {tuning.unused:,}"
+        self._console.print(used + unused, soft_wrap=True, highlight=False)
 
 
 def show_card(console: Console, card: ModelCard) -> None:
@@ -176,6 +206,54 @@ def show_result(console: Console, result: ModelResult) -> None:
             column.justify = "right"
         console.print(table)
     console.print(f"accuracy [bold]{result.accuracy:.4f}[/bold] of {result.n:,} digits", highlight=False)
+
+
+def show_review(console: Console, review: Review, output: Path) -> None:
+    """Where the page is, and what it lacks."""
+    console.print(f"{output}: {review.to_review:,} numbers to look at", soft_wrap=True, markup=False)
+    if review.changed:
+        console.print(
+            f"{review.changed:,} of them are read otherwise now, and have no runners-up: "
+            "give the options and the model that classify had",
+            soft_wrap=True,
+        )
+    if review.missing:
+        console.print(f"{review.missing:,} of them have no picture: their pages can't be read any more", soft_wrap=True)
+
+
+def show_corrections(console: Console, corrections: Sequence[Correction]) -> None:
+    """How many there are of each kind."""
+    right = sum(one.corrected == one.text for one in corrections)
+    none = sum(not one.corrected for one in corrections)
+    wrong = len(corrections) - right - none
+    console.print(f"{wrong:,} corrected, {right:,} found right, {none:,} no numbers", soft_wrap=True)
+
+
+def show_summary(console: Console, summary: ReportSummary) -> None:
+    """The tables, each under its name; shares also as bars."""
+    for title, frame in zip(("Status", "Confidence", "Worst pages", "Folders"), summary, strict=True):
+        if len(frame):
+            console.print(_frame_table(title, frame))
+
+
+def _frame_table(title: str, frame: pd.DataFrame) -> Table:
+    table = Table(title=title, box=box.SIMPLE)
+    for name in frame.columns:
+        table.add_column(name, justify="left" if name in _NAMES else "right", overflow="fold")
+    if "share" in frame:
+        table.add_column()
+        bars = ["█" * round(_BAR * share) for share in frame["share"]]
+        frame = frame.assign(share=frame["share"].map(_percent), bar=bars)
+    for row in frame.itertuples(index=False):
+        table.add_row(*map(_frame_cell, row))
+    return table
+
+
+def _frame_cell(value: float | str) -> Text:
+    if isinstance(value, str):
+        # A file's name may hold what a terminal would obey, or can't write.
+        return Text("".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in value))
+    return Text(f"{value:.4f}" if isinstance(value, float) else f"{value:,}")
 
 
 def show_truth(console: Console, result: TruthResult) -> None:

@@ -23,7 +23,7 @@ class NoInputError(DigitscanError):
 
 
 class ModelError(DigitscanError):
-    """The model is missing, damaged, or not a digitscan model."""
+    """The model is missing, damaged, not a digitscan model, or one that unlearned too much."""
 
     exit_code = 4
 

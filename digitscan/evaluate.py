@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from digitscan.truth import Lines
+    from digitscan.truth import ComparedPage, Lines
 
 
 def evaluate_model(
@@ -53,15 +53,21 @@ def evaluate_truth(
     names: Mapping[str, str],
     pages: Iterable[PageNumbers | PageFailure],
     min_confidence: float,
+    watch: Callable[[ComparedPage, PageNumbers | PageFailure], None] | None = None,
 ) -> TruthResult:
     """Compare the pages of a scan with what is written on them.
 
     `truth` is that of `read_truth`, `names` what `locate` found, `pages` the scan of exactly these paths. A page of
     the truth that doesn't come counts as one that couldn't be read, one that comes beyond the truth as one without
-    digits.
+    digits. `watch` is given each page as it was compared, and as it was read.
     """
     missing = {(name, number): lines for name, known in truth.items() for number, lines in enumerate(known, 1)}
-    compared = [compare_page(names[page.file], missing.pop((names[page.file], page.page), ()), page) for page in pages]
+    compared = []
+    for page in pages:
+        name = names[page.file]
+        compared.append(compare_page(name, missing.pop((name, page.page), ()), page))
+        if watch:
+            watch(compared[-1], page)
     gone = (compare_page(name, lines, PageFailure(name, page, "")) for (name, page), lines in missing.items())
     return score([*compared, *gone], min_confidence)
 

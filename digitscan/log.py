@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import time
+from contextlib import suppress
 from logging.handlers import RotatingFileHandler
 from typing import TYPE_CHECKING
 
@@ -41,7 +42,8 @@ def start(path: Path | None, form: LogFormat, console: Console | None) -> None:
     _logger.propagate = False
     for handler in _logger.handlers[1:]:
         _logger.removeHandler(handler)
-        handler.close()
+        with suppress(OSError):  # There may be a rest that the full disk of the last run had no room for.
+            handler.close()
     if path:
         try:
             file = RotatingFileHandler(path, maxBytes=_MOST_BYTES, backupCount=_OLD_FILES, encoding="utf-8")

@@ -83,6 +83,25 @@ def _digit_score(confusion: NDArray[np.int64], digit: int) -> DigitScore:
     return DigitScore(digit, right / max(read, 1), right / max(true, 1), 2 * right / max(true + read, 1), true)
 
 
+@dataclass(frozen=True, slots=True)
+class Tuning:
+    """What training a model further on corrections brought: accuracies from 0 to 1, before and after it.
+
+    `test` is of the data set's test digits, `corrections` of the `held_out` corrected digits; `digits` were trained on,
+    and `unused` numbers were not, since they were cut wrongly. `sources` are the files of corrections by name, with
+    their SHA-256.
+    """
+
+    digits: int
+    held_out: int
+    unused: int
+    test_before: float
+    test_after: float
+    corrections_before: float
+    corrections_after: float
+    sources: dict[str, str]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelCard:
     """Where a model comes from and how good it is; `NAME.json` holds exactly these fields."""
@@ -122,6 +141,8 @@ class ModelCard:
     """The command line that fitted `path_weights`, where it was not the training's own."""
     strokes: dict[str, str] = field(default_factory=dict)
     """The files of pen strokes that it learned from, by name, with their SHA-256."""
+    tuning: Tuning | None = None
+    """Where it was trained on corrections."""
     tflite_sha256: str
     keras_sha256: str
     created: str
@@ -148,6 +169,8 @@ class ModelCard:
         line_reader = values.get("line_reader", "")
         if line_reader and line_reader != Path(line_reader).name:
             raise ValueError("a line reader lies beside the model that names it")
+        if values.get("tuning"):
+            read["tuning"] = Tuning(**values["tuning"])
         return cls(**read)
 
 

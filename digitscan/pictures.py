@@ -10,17 +10,24 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import cv2
+import numpy as np
 
 from digitscan.errors import OutputError
 from digitscan.image import read_pages
-from digitscan.schema import Page, PageFailure, PageNumbers, Settings
+from digitscan.schema import Box, Page, PageFailure, PageNumbers, Settings
 from digitscan.turn import turned, turned_number
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    import numpy as np
     from numpy.typing import NDArray
+
+
+_MARGIN = (0.6, 0.35)
+"""Of a picture around its number: to the sides, and above and below; in heights of the number."""
+
+_LARGEST = (2400, 96)
+"""A picture is reduced until it is no wider and no higher than this, in pixels."""
 
 
 class Draw(Protocol):
@@ -28,6 +35,28 @@ class Draw(Protocol):
 
     def __call__(self, page: Page, read: PageNumbers, /) -> Iterable[tuple[str, NDArray[np.uint8]]]:
         """Endings of names, without suffix, and pictures: uint8, (H, W) grey or (H, W, 3) BGR."""
+
+
+class PagePixels:
+    """Finds the pixels of pages that were read, asked for in the order of the scan."""
+
+    def __init__(self, settings: Settings) -> None:
+        """`settings` are those of the scan."""
+        self._settings = settings
+        self._next = ("", 0)
+        self._pages: Iterator[Page | PageFailure] = iter(())
+
+    def upright(self, read: PageNumbers) -> tuple[Page, PageNumbers] | None:
+        """The page turned upright, and its numbers where they are then; None where the file has changed since."""
+        if (read.file, read.page) != self._next:
+            self._pages = read_pages(read.file, self._settings, read.page)
+        self._next = (read.file, read.page + 1)
+        page = next(self._pages, None)
+        if not isinstance(page, Page):
+            return None
+        degrees, shape = self._settings.rotate, page.pixels.shape
+        numbers = tuple(turned_number(number, shape, degrees) for number in read.numbers)
+        return replace(page, pixels=turned(page.pixels, degrees)), replace(read, numbers=numbers)
 
 
 class PagePictures:
@@ -41,36 +70,22 @@ class PagePictures:
         """Makes the folder; `settings` are those of the scan."""
         self._folder = folder
         self._draw = draw
-        self._settings = settings
+        self._pixels = PagePixels(settings)
         self._file = ""
         self._name = ""
         self._used: set[str] = set()
-        self._pages: Iterator[Page | PageFailure] = iter(())
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise OutputError(f"the folder {folder} can't be made: {error.strerror or error}") from error
+        make_folder(folder)
 
     def add(self, read: PageNumbers | PageFailure) -> None:
         """Draw one page; a page that couldn't be read has no pictures."""
-        page = None if isinstance(read, PageFailure) else self._find(read)
-        if isinstance(read, PageFailure) or page is None:
+        found = None if isinstance(read, PageFailure) else self._pixels.upright(read)
+        if found is None:
             return
-        for ending, picture in self._draw(*self._upright(page, read)):
-            _write(self._folder / f"{self._name}-p{read.page}{ending}.png", picture)
-
-    def _upright(self, page: Page, read: PageNumbers) -> tuple[Page, PageNumbers]:
-        degrees, shape = self._settings.rotate, page.pixels.shape
-        numbers = tuple(turned_number(number, shape, degrees) for number in read.numbers)
-        return replace(page, pixels=turned(page.pixels, degrees)), replace(read, numbers=numbers)
-
-    def _find(self, read: PageNumbers) -> Page | None:
-        """The page's pixels; None where the file has changed since it was read."""
         if read.file != self._file:
             self._file = read.file
             self._name = self._unused(Path(read.file).name)
-            self._pages = read_pages(read.file, self._settings)
-        return next((page for page in self._pages if isinstance(page, Page) and page.number == read.page), None)
+        for ending, picture in self._draw(*found):
+            _write(self._folder / f"{self._name}-p{read.page}{ending}.png", picture)
 
     def _unused(self, name: str) -> str:
         unused, count = name, 1
@@ -79,6 +94,26 @@ class PagePictures:
             unused = f"{name}-{count}"
         self._used.add(unused)
         return unused
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder for pictures, unless it is there. Raises OutputError."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"the folder {folder} can't be made: {error.strerror or error}") from error
+
+
+def cut_out(pixels: NDArray[np.uint8], box: Box) -> NDArray[np.uint8]:
+    """A number, or a line, with some of what is around it, and no larger than a person needs to see it."""
+    beside, above = (round(share * box.height) for share in _MARGIN)
+    top, left = max(0, box.y - above), max(0, box.x - beside)
+    part = pixels[top : box.y + box.height + above, left : box.x + box.width + beside]
+    if not part.size:  # A report of other pages than those that are there now.
+        return np.full((1, 1), 255, np.uint8)
+    scale = min(1.0, *(most / size for most, size in zip(_LARGEST, part.shape[1::-1], strict=True)))
+    size = [max(1, round(scale * length)) for length in part.shape[1::-1]]
+    return np.asarray(cv2.resize(part, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def _write(path: Path, picture: NDArray[np.uint8]) -> None:

@@ -12,16 +12,17 @@ import sys
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from decimal import ROUND_FLOOR, Decimal
+from io import BytesIO
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Self
 
-from digitscan.errors import DigitscanError, Interrupted, OutputError, PageError
+from digitscan.errors import DigitscanError, Interrupted, NoInputError, OutputError, PageError, UsageError
 from digitscan.lock import real_target
 from digitscan.schema import COLUMNS, Box, PageFailure, Per, Status
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator
     from types import TracebackType
 
     import pandas as pd
@@ -37,6 +38,8 @@ _BOM = b"\xef\xbb\xbf"
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20", "'")
 """What OWASP's page on CSV injection names, signs also in full width, and the apostrophe that disarms them."""
+
+_NOT_UTF8 = re.compile(r"\\u(dc[89a-f][0-9a-f])")
 
 _SPECIAL = re.compile(r'[,"\r\n]')
 
@@ -219,9 +222,15 @@ class CsvReport:
             self._write(b"")
 
 
-def write_table(path: Path, head: Row, table: Iterable[Row]) -> None:
-    """Writes another table as CSV, as a whole or not at all. Raises OutputError."""
-    write_file(path, _csv([head, *table]))
+def write_table(path: Path | str | None, head: Row, table: Iterable[Row], *, excel: bool = False) -> None:
+    """Writes another table as CSV, to a file as a whole or not at all, or to stdout for None and "-".
+
+    `excel` adds the BOM. Raises OutputError.
+    """
+    output = None if path in (None, "-") else str(path)
+    with _sink(output) as stream, _output_errors(output):
+        stream.write((_BOM if excel else b"") + _csv([head, *table]))
+        stream.flush()
 
 
 def write_file(path: Path, content: bytes) -> None:
@@ -236,16 +245,48 @@ def _csv(table: Iterable[Row]) -> bytes:
     return text.encode("utf-8", "backslashreplace")
 
 
-def _cell(cell: str | int | float | None) -> str:
+def cell_text(cell: str | int | float | None) -> str:
+    """What is written for a cell, before a comma or a quote in it makes the CSV quote it."""
     if cell is None:
         return ""
     if isinstance(cell, float):
         return f"{cell:.4f}"
     text = str(cell)
-    if text.startswith(_FORMULA):
-        text = "'" + text
+    return "'" + text if text.startswith(_FORMULA) else text
+
+
+def _cell(cell: str | int | float | None) -> str:
+    text = cell_text(cell)
     # Not csv.writer: before Python 3.13 it leaves a carriage return without quotes, and readers see a new row.
     return '"' + text.replace('"', '""') + '"' if _SPECIAL.search(text) else text
+
+
+def read_report(path: Path, kinds: Collection[Per] = (Per.NUMBER,)) -> pd.DataFrame:
+    """Reads a report with rows of one of these kinds, in the file's order; all cells as `plain_text`.
+
+    Other columns than the report's may follow them. `attrs["excel"]` says whether it begins with the BOM. Raises
+    NoInputError where the file can't be read, and UsageError where it isn't such a report.
+    """
+    import pandas as pd
+
+    try:
+        content = path.read_bytes()
+        table = pd.read_csv(BytesIO(content), dtype=str, na_filter=False, index_col=False, encoding="utf-8-sig")
+    except OSError as error:
+        raise NoInputError(f"{path} can't be read: {error.strerror or error}") from error
+    except ValueError as error:  # Those of pandas and of decoding are ValueErrors.
+        raise UsageError(f"{path} is not a CSV file in UTF-8; give a report of digitscan classify") from error
+    if not any(tuple(table.columns[: len(COLUMNS[per])]) == COLUMNS[per] for per in kinds):
+        names = " or ".join(kinds)
+        raise UsageError(f"{path} doesn't have one row a {names}; give a report of digitscan classify --per {names}")
+    table = table.map(plain_text)
+    table.attrs["excel"] = content.startswith(_BOM)
+    return table
+
+
+def plain_text(cell: str) -> str:
+    """What a cell of a report stands for: nothing that disarms it, and bytes that aren't UTF-8 as Python has them."""
+    return _NOT_UTF8.sub(lambda match: chr(int(match[1], 16)), cell.removeprefix("'"))
 
 
 def _sink(output: str | None) -> AbstractContextManager[BinaryIO]:

@@ -309,7 +309,7 @@ def _classify(batch: list[PageGlyphs | PageResult], reader: Reader) -> Iterator[
             yield page
             continue
         start, end = end, end + len(page.glyphs)
-        lines = decode(page.lattices, probabilities[start:end], page.frames, reader.weights)
+        lines = decode(page.lattices, probabilities[start:end], page.frames, reader.weights, page.glyphs)
         yield PageNumbers(page.file, page.page, tuple(chain.from_iterable(lines)))
 
 

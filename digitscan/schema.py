@@ -67,6 +67,8 @@ class Status(StrEnum):
     REVIEW = "review"
     EMPTY = "empty"
     ERROR = "error"
+    CHECKED = "checked"
+    """A person has looked at it: only in a report that corrections were applied to."""
 
 
 class Runtime(StrEnum):
@@ -152,6 +154,14 @@ class Box:
     width: int
     height: int
 
+    @classmethod
+    def around(cls, boxes: Sequence[Box]) -> Box:
+        """The smallest box around at least one."""
+        left, top = min(box.x for box in boxes), min(box.y for box in boxes)
+        right = max(box.x + box.width for box in boxes)
+        bottom = max(box.y + box.height for box in boxes)
+        return cls(left, top, right - left, bottom - top)
+
 
 @dataclass(frozen=True, slots=True)
 class Page:
@@ -182,6 +192,10 @@ class Digit:
     text: str
     confidence: float
     box: Box
+    scores: tuple[float, ...] = field(default=(), compare=False, repr=False)
+    """How sure it would be as each of 0 to 9; empty where that isn't known."""
+    glyph: bytes = field(default=b"", compare=False, repr=False)
+    """What the classifier saw: uint8 (28, 28), ink bright on black, row by row; empty where that isn't known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,11 +215,7 @@ class Number:
     @property
     def box(self) -> Box:
         """The smallest box around all its digits."""
-        boxes = [digit.box for digit in self.digits]
-        left, top = min(box.x for box in boxes), min(box.y for box in boxes)
-        right = max(box.x + box.width for box in boxes)
-        bottom = max(box.y + box.height for box in boxes)
-        return Box(left, top, right - left, bottom - top)
+        return Box.around([digit.box for digit in self.digits])
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,13 +78,15 @@ class ComparedLine:
     """A line as it is written and as it was read; one of the two is empty where the other has no counterpart.
 
     `line` counts from 1: the line's place on the page as written, or as read where nothing is written. `confidence`
-    is that of its least certain number, 0 to 1, cut to four decimals as in the report; None where nothing was read.
+    is that of its least certain number, 0 to 1, cut to four decimals as in the report; `read_line` the `Number.line` of
+    these numbers; both None where nothing was read.
     """
 
     line: int
     expected: str
     read: str
     confidence: float | None
+    read_line: int | None = None
 
     @property
     def right(self) -> bool:
@@ -212,8 +214,8 @@ def compare_page(name: str, expected: Lines, page: PageNumbers | PageFailure) ->
     for written, read in align([_digits(line) for line in expected], [_digits(text) for text in texts]):
         place = read if written is None else written
         assert place is not None
-        text, confidence = ("", None) if read is None else (texts[read], confidences[read])
-        lines.append(ComparedLine(place + 1, "" if written is None else expected[written], text, confidence))
+        found = ("", None, None) if read is None else (texts[read], confidences[read], groups[read][0].line)
+        lines.append(ComparedLine(place + 1, "" if written is None else expected[written], *found))
     return ComparedPage(name, page.page, tuple(lines), tuple(number.confidence for number in page.numbers))
 
 

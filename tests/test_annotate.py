@@ -56,6 +56,18 @@ def test_small_pictures_are_enlarged_and_empty_ones_are_not() -> None:
     assert not has_colour(annotate(tiny, read()), confidence_colour(1.0))
 
 
+def test_doubtful_numbers_are_framed() -> None:
+    pixels = np.full((300, 200), 255, np.uint8)
+    page = read((1.0, Box(50, 100, 30, 40)))  # As a number, 0.9.
+    sure, doubtful = annotate(pixels, page, 0.9), annotate(pixels, page, 0.95)
+    assert (sure == annotate(pixels, page)).all()
+    margin = (sure.shape[0] - 300) // 2
+    rows, columns = np.nonzero((doubtful[margin + 90 :] == confidence_colour(0.0)).all(axis=2))
+    assert rows.max() + 90 > 140
+    assert columns.min() - margin < 50
+    assert not has_colour(sure[margin + 90 :], confidence_colour(0.0))
+
+
 boxes = st.builds(Box, st.integers(0, 59), st.integers(0, 39), st.integers(1, 90), st.integers(1, 90))
 
 

@@ -287,6 +287,81 @@ def test_resume_reads_only_what_is_new(run: Run, scans: Path, tmp_path: Path, mo
     assert sum(by_heart.batches) > 0
 
 
+# --- annotated pages ---
+
+
+def test_annotate_draws_every_page_that_was_read(run: Run, scans: Path, tmp_path: Path) -> None:
+    done = run("classify", scans, "-o", tmp_path / "r.csv", "--annotate", tmp_path / "pictures")
+    assert done.code == 6
+    names = {path.name for path in (tmp_path / "pictures").iterdir()}
+    assert names == {*(f"c.tiff-p{page}.png" for page in (1, 2, 3)), "a.png-p1.png", "b.jpg-p1.png", "d.png-p1.png"}
+
+
+# --- the review page ---
+
+
+def test_review_makes_the_page_that_classify_makes(run: Run, scans: Path, tmp_path: Path) -> None:
+    report, page, again = tmp_path / "r.csv", tmp_path / "r.html", tmp_path / "again.html"
+    done = run("classify", scans, "-o", report, "--min-confidence", "1", "--review", page)
+    assert done.code == 6
+    assert f"{page}: 7 numbers to look at\n" in done.err
+    done = run("review", report, "-o", again)
+    assert (done.code, done.out) == (0, "")
+    assert f"{again}: 7 numbers to look at\n" in done.err
+    assert page.read_bytes() == again.read_bytes()
+
+
+def test_review_all_has_a_picture_of_every_number(run: Run, good_scans: Path, tmp_path: Path) -> None:
+    run("classify", good_scans, "-o", tmp_path / "r.csv", "--min-confidence", "0")
+    assert "0 numbers" in run("review", tmp_path / "r.csv", "-o", tmp_path / "r.html").err
+    assert "3 numbers" in run("review", tmp_path / "r.csv", "-o", tmp_path / "r.html", "--all").err
+    assert run("review", tmp_path / "r.csv", "-o", tmp_path / "r.html", "--quiet").err == ""
+
+
+def test_review_says_what_it_could_not_find_again(run: Run, good_scans: Path, tmp_path: Path) -> None:
+    run("classify", good_scans, "-o", tmp_path / "r.csv", "--min-confidence", "1")
+    text = (tmp_path / "r.csv").read_text()
+    (tmp_path / "r.csv").write_text(text.replace(",31415,", ",1,").replace(f"{good_scans}/a.png,1,2", "gone.png,1,2"))
+    done = run("review", tmp_path / "r.csv", "-o", tmp_path / "r.html")
+    assert done.code == 0
+    assert "1 of them are read otherwise now" in done.err
+    assert "1 of them have no picture" in done.err
+
+
+def test_review_needs_a_row_a_number(run: Run, good_scans: Path, tmp_path: Path) -> None:
+    done = run("classify", good_scans, "--per", "digit", "--review", tmp_path / "r.html", "-o", tmp_path / "r.csv")
+    assert (done.code, done.err.count("\n")) == (2, 1)
+    run("classify", good_scans, "--per", "digit", "-o", tmp_path / "r.csv")
+    done = run("review", tmp_path / "r.csv", "-o", tmp_path / "r.html")
+    assert (done.code, done.err.count("\n")) == (2, 1)
+    assert not (tmp_path / "r.html").exists()
+
+
+def test_apply_writes_the_corrected_report(run: Run, good_scans: Path, tmp_path: Path) -> None:
+    run("classify", good_scans, "--excel", "-o", tmp_path / "r.csv")
+    name = str(good_scans / "a.png")
+    correction = {
+        "file": name,
+        "page": "1",
+        "line": "2",
+        "number": "1",
+        "text": "92653",
+        "corrected": "9",
+        "glyphs": "",
+    }
+    (tmp_path / "c.json").write_text(json.dumps({"corrections": [correction]}))
+    done = run("apply", tmp_path / "c.json", "-r", tmp_path / "r.csv")
+    assert done.out.startswith("\ufeff")
+    assert done.err == "1 corrected, 0 found right, 0 no numbers\n"
+    assert [(row["text"], row["original"], row["status"]) for row in done.rows] == [
+        *(("31415", "31415", "ok"), ("007", "007", "ok"), ("9", "92653", "checked"))
+    ]
+    assert run("apply", tmp_path / "c.json", "-r", tmp_path / "r.csv", "-o", tmp_path / "r.csv", "-q").err == ""
+    assert (tmp_path / "r.csv").read_text("utf-8") == done.out
+    done = run("apply", tmp_path / "c.json", "-r", tmp_path / "r.csv", "-o", tmp_path / "n.csv")
+    assert (done.code, done.err.count("\n"), (tmp_path / "n.csv").exists()) == (2, 1, False)
+
+
 # --- rows of other kinds, layouts ---
 
 

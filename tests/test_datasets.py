@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
-from digitscan.datasets import load, load_test
+from digitscan.datasets import load, load_test, part_sources
 from digitscan.errors import NoInputError, UsageError
 
 if TYPE_CHECKING:
@@ -201,3 +201,11 @@ def test_default_data_without_keras(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "keras", None)
     with pytest.raises(UsageError, match=r"digitscan\[train\]"):
         load(None, normalize)
+
+
+def test_files_of_corrections_are_told_from_the_data_set() -> None:
+    assert part_sources([]) == (None, [])
+    paths = [Path("c.json"), Path("mnist"), Path("D.JSON")]
+    assert part_sources(paths) == (Path("mnist"), [Path("c.json"), Path("D.JSON")])
+    with pytest.raises(UsageError, match="two data sets"):
+        part_sources([Path("mnist"), Path("digits.npz")])

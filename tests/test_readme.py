@@ -34,9 +34,22 @@ def commands() -> list[str]:
     return [line for line in lines if line.strip() and not line.startswith(NOT_HERE)]
 
 
+@pytest.fixture(scope="module")
+def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The report of `scans/`."""
+    folder = tmp_path_factory.mktemp("report")
+    (folder / "scans").mkdir()
+    for scan in SCANS:
+        shutil.copyfile(ROOT / "sample_images" / scan, folder / "scans" / scan)
+    assert run("digitscan classify scans -o report.csv", folder).returncode == 0
+    return folder / "report.csv"
+
+
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
+def folder(tmp_path: Path, report: Path) -> Path:
     """A folder with what the README's commands name, and `reports/` and `inbox/` for the nightly one."""
+    shutil.copyfile(report, tmp_path / "report.csv")
+    (tmp_path / "report-corrections.json").write_text('{"corrections": []}')
     for name in ("scans", "inbox"):
         (tmp_path / name).mkdir()
         for scan in SCANS:

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from digitscan.errors import Interrupted, OutputError
-from digitscan.report import CsvReport, ReaderGone, Summary, frame, rows
+from digitscan.errors import Interrupted, NoInputError, OutputError, UsageError
+from digitscan.report import CsvReport, ReaderGone, Summary, frame, read_report, rows
 from digitscan.schema import COLUMNS, Box, Digit, Number, PageFailure, PageNumbers, Per, Settings
 
 
@@ -257,3 +257,36 @@ def test_rows_reach_stdout_page_by_page(capfdbinary: pytest.CaptureFixture[bytes
         assert capfdbinary.readouterr().out.endswith(b"s/b.png,2,,,,,empty,,,,,\n")
         report.add(FAILED)
     assert capfdbinary.readouterr().out == b"s/c.pdf,3,,,,,error,,,,,it is broken\n"
+
+
+# Reading reports
+
+
+def test_a_report_is_read_as_it_was_written(tmp_path: Path) -> None:
+    name = 'a,"b"\r\n\udcff\'.png'
+    with CsvReport(str(tmp_path / "r.csv"), Settings()) as report:
+        report.add(PageFailure(name, 1, "=x"))
+        report.add(PageFailure("'=1", 2, ""))
+    table = read_report(tmp_path / "r.csv")
+    assert table["file"].tolist() == [name, "'=1"]
+    assert table["message"].tolist() == ["=x", ""]
+    assert table["page"].tolist() == ["1", "2"]
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "is not a CSV file"),
+        (b"\xff\xfe\0", "is not a CSV file"),
+        (b"\x89PNG\r\n\0\0", "is not a CSV file|one row a number"),
+        (b"file,lines\na,1\n", "one row a number"),
+        (",".join(COLUMNS[Per.DIGIT]).encode() + b"\n", "one row a number"),
+    ],
+)
+def test_what_is_no_report_is_said_in_one_line(tmp_path: Path, content: bytes, said: str) -> None:
+    (tmp_path / "r.csv").write_bytes(content)
+    with pytest.raises(UsageError, match=said) as error:
+        read_report(tmp_path / "r.csv")
+    assert "\n" not in str(error.value)
+    with pytest.raises(NoInputError):
+        read_report(tmp_path / "gone.csv")

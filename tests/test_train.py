@@ -2,26 +2,32 @@ from __future__ import annotations
 
 import json
 import sys
+from base64 import b64encode
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import cv2
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 from writing import write_card
 
 from digitscan.augment import augment
 from digitscan.calibrate import calibrate, load_networks
 from digitscan.candidates import Lessons, StripSamples
 from digitscan.classifier import Classifier
+from digitscan.cli import app
+from digitscan.corrections import CorrectedDigits
+from digitscan.courses import glyph_course
 from digitscan.datasets import Dataset
-from digitscan.errors import Interrupted, ModelError, OutputError, UsageError
+from digitscan.errors import Interrupted, ModelError, NoInputError, OutputError, UsageError
 from digitscan.linereader import LineReader
-from digitscan.model import ModelCard, model_file, sha256
+from digitscan.model import ModelCard, Tuning, model_file, sha256
 from digitscan.networks import build, count_mflop
 from digitscan.scan import load_reader
-from digitscan.schema import FRAME, NOTHING, STRIP_HEIGHT, WRONG_CUT, Arch, LabelledLine, Lattice, Samples
-from digitscan.train import EpochResult, TrainOptions, load_keras, train
+from digitscan.schema import FRAME, NOT_A_DIGIT, NOTHING, STRIP_HEIGHT, WRONG_CUT, Arch, LabelledLine, Lattice, Samples
+from digitscan.train import EpochResult, TrainOptions, check, load_keras, train
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -36,6 +42,7 @@ class Recorder:
     stop_after: int = 1000
     batches: list[tuple[int, int, int]] = field(default_factory=list)
     epochs: list[EpochResult] = field(default_factory=list)
+    tunings: list[tuple[Tuning, str]] = field(default_factory=list)
 
     def batch(self, epoch: int, step: int, steps: int, loss: float, accuracy: float) -> None:
         assert np.isfinite(loss)
@@ -46,6 +53,9 @@ class Recorder:
 
     def epoch(self, result: EpochResult) -> None:
         self.epochs.append(result)
+
+    def tuned(self, tuning: Tuning, source: str) -> None:
+        self.tunings.append((tuning, source))
 
 
 def bars(count: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
@@ -256,6 +266,90 @@ def test_a_model_is_trained_further(mlp: tuple[Path, ModelCard, Recorder], tmp_p
     # One epoch from random weights would not do.
     assert card.test_accuracy >= before.test_accuracy - 0.1
     assert recorder.epochs[0].accuracy > 0.5
+
+
+def turned(labels: NDArray[np.uint8], count: int = 200) -> CorrectedDigits:
+    """Bars that stand upright, which the data set has none of, with these labels for 0 to 9, and a mark."""
+    images = bars(count)[0].transpose(0, 2, 1)
+    digits = Samples(images, labels[np.arange(count) % 10])
+    mark = Samples(np.full((1, 28, 28), 255, np.uint8), np.array([NOT_A_DIGIT], np.uint8))
+    training = Samples(*(np.concatenate(pair) for pair in zip(digits, mark, strict=True)))
+    return CorrectedDigits(training, digits.take(np.arange(count // 10)), 3, {"c.json": "2" * 64})
+
+
+def test_a_model_learns_from_corrections(mlp: tuple[Path, ModelCard, Recorder], tmp_path: Path) -> None:
+    recorder, corrected = Recorder(), turned(np.arange(10, dtype=np.uint8))
+    changes: dict[str, object] = {"start": mlp[0], "epochs": 12}
+    card = train(options(tmp_path / "mine", **changes), dataset(), recorder, corrected=corrected)
+    assert card.tuning
+    assert (card.tuning.digits, card.tuning.held_out, card.tuning.unused) == (200, 20, 3)
+    assert card.tuning.corrections_after > card.tuning.corrections_before + 0.3
+    assert card.tuning.test_after >= card.tuning.test_before - 0.001
+    assert recorder.tunings == [(card.tuning, "bars")]
+    assert Classifier.load(str(tmp_path / "mine")).card.tuning == card.tuning
+    read = Classifier.load(str(tmp_path / "mine"))(corrected.held_out.images).argmax(axis=1)
+    assert np.mean(read == corrected.held_out.labels) == card.tuning.corrections_after
+
+
+def test_a_model_that_unlearned_is_kept_under_another_name(
+    mlp: tuple[Path, ModelCard, Recorder], tmp_path: Path
+) -> None:
+    shifted = ((np.arange(10) + 1) % 10).astype(np.uint8)
+    wrong = turned(shifted)._replace(training=Samples(bars(1000)[0], shifted[np.arange(1000) % 10]))
+    changes: dict[str, object] = {"start": mlp[0], "epochs": 6}
+    with pytest.raises(ModelError, match="--allow-worse") as error:
+        train(options(tmp_path / "mine", **changes), dataset(), Recorder(), corrected=wrong)
+    assert "\n" not in str(error.value)
+    assert {path.name for path in tmp_path.iterdir()} == {f"mine-worse{suffix}" for suffix in SUFFIXES}
+    assert Classifier.load(str(tmp_path / "mine-worse"))
+    changes["allow_worse"] = True
+    card = train(options(tmp_path / "mine", **changes), dataset(), Recorder(), corrected=wrong)
+    assert card.tuning
+    assert card.tuning.test_after < card.tuning.test_before
+
+
+def test_the_command_takes_corrections_beside_the_data(mlp: tuple[Path, ModelCard, Recorder], tmp_path: Path) -> None:
+    images, labels = bars(100)
+    np.savez(tmp_path / "bars.npz", x_train=images, y_train=labels, x_test=images, y_test=labels)
+    glyph = b64encode(cv2.imencode(".png", images[7].T)[1].tobytes()).decode()
+    entry = {"file": "a.png", "page": "1", "line": "1", "number": "1", "text": "1", "corrected": "7", "glyphs": glyph}
+    (tmp_path / "c.json").write_text(json.dumps({"corrections": [entry] * 10}))
+    data = ["--data", str(tmp_path / "bars.npz"), "--data", str(tmp_path / "c.json")]
+    command = ["train", "--arch", "mlp", "--epochs", "2", "--from", str(mlp[0]), *data, "-o", str(tmp_path / "mine")]
+    done = CliRunner().invoke(app, command)
+    assert done.exit_code == 0, done.output
+    card = json.loads((tmp_path / "mine.json").read_text())
+    assert (card["tuning"]["digits"], card["tuning"]["held_out"]) == (8, 2)
+    assert list(card["tuning"]["sources"]) == ["c.json"]
+
+
+@pytest.mark.parametrize("changed", [{}, {"start": "mlp", "arch": Arch.LINE}])
+def test_corrections_are_for_a_model_that_reads_digits(tmp_path: Path, changed: dict[str, object]) -> None:
+    with pytest.raises(UsageError, match="--from"):
+        check(options(tmp_path / "mine", **changed), turned(np.arange(10, dtype=np.uint8)), ())
+
+
+def test_what_was_learned_from_lines_is_not_to_be_forgotten(pair: tuple[Path, Path], tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"--strokes as for its training \(bars\.npz\)"):
+        check(options(tmp_path / "mine", start=pair[0]), turned(np.arange(10, dtype=np.uint8)), ())
+    check(options(tmp_path / "mine", start=pair[0]), turned(np.arange(10, dtype=np.uint8)), [Path("bars.npz")])
+
+
+def test_corrections_without_digits_teach_a_model_of_digits_nothing(
+    mlp: tuple[Path, ModelCard, Recorder], tmp_path: Path
+) -> None:
+    marks = turned(np.full(10, NOT_A_DIGIT, np.uint8))
+    with pytest.raises(NoInputError, match=r"c\.json"):
+        train(options(tmp_path / "mine", start=mlp[0]), dataset(), Recorder(), corrected=marks)
+
+
+def test_few_corrected_glyphs_are_seen_several_times_an_epoch() -> None:
+    digits, corrected = Samples(*bars(1000)), turned(np.arange(10, dtype=np.uint8), 10).training
+    course = glyph_course(digits, None, 0.2, 0.0, 1, augmented=False, corrected=corrected)
+    images = np.concatenate([images for images, _ in course.batches(1, np.random.default_rng(0))])
+    times = (images[:, None] == corrected.images).all(axis=(2, 3)).sum(axis=0)
+    assert times.tolist() == [7] * 11  # A tenth of 800 digits are 80.
+    assert not (course.validation[0][:, None] == corrected.images).all(axis=(2, 3)).any()
 
 
 def test_another_network_is_no_start(mlp: tuple[Path, ModelCard, Recorder], tmp_path: Path) -> None:

@@ -33,6 +33,11 @@ class Strips(NamedTuple):
         known = dict(sorted(read_truth(truth).items()))
         return cls(known, locate(known, (folder,)))
 
+    def corrected(self, labels: Path) -> Strips:
+        """With another truth of those that a second CSV names."""
+        better = {name: lines for name, lines in read_truth(labels).items() if name in self.truth}
+        return Strips(self.truth | better, self.names)
+
     def half(self, name: str) -> Strips:
         """Every other strip; `name` is one of `HALVES`."""
         return self._only(list(self.names)[HALVES[name]])
@@ -55,6 +60,9 @@ def add_arguments(parser: ArgumentParser) -> None:
     """The arguments that say what is read."""
     parser.add_argument("truth", type=Path, metavar="TRUTH.csv", help="file,lines: what is written on each strip")
     parser.add_argument("folder", type=Path, metavar="FOLDER", help="where the strips are")
+    parser.add_argument(
+        "--corrected", type=Path, metavar="FILE", help="file,lines: what is really written where the truth is wrong"
+    )
     parser.add_argument("--half", choices=HALVES, help="only every other strip in the order of their names")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the result to this file as well")
 
@@ -62,6 +70,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 def chosen(options: Namespace) -> Strips:
     """The strips that the arguments name."""
     strips = Strips.load(options.truth, options.folder)
+    strips = strips.corrected(options.corrected) if options.corrected else strips
     return strips.half(options.half) if options.half else strips
 
 

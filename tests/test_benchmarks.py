@@ -54,6 +54,13 @@ def test_peers_on_one_half(strips: tuple[str, str], tmp_path: Path) -> None:
     assert found["read"].keys() == {"5358.png"}
 
 
+def test_wrong_labels_are_corrected(strips: tuple[str, str], tmp_path: Path) -> None:
+    labels = tmp_path / "labels.csv"
+    labels.write_text("file,label,lines\n926.png,926,1\nother.png,2,3\n", "utf-8")
+    found = run("peers.py", *strips, "--reader", "digitscan", "--corrected", str(labels), folder=tmp_path)
+    assert [found["digitscan"]["all"]["amounts"][part] for part in ("part", "whole")] == [2, 3]
+
+
 def test_touching(tmp_path: Path) -> None:
     found = run("touching.py", "--data", str(SAMPLES / "single"), "--count", "2", folder=tmp_path)
     assert found.keys() == {"pairs", "triples", "zeros"}

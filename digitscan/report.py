@@ -271,11 +271,13 @@ def read_report(path: Path, kinds: Collection[Per] = (Per.NUMBER,)) -> pd.DataFr
 
     try:
         content = path.read_bytes()
-        table = pd.read_csv(BytesIO(content), dtype=str, na_filter=False, index_col=False, encoding="utf-8-sig")
+        table = pd.read_csv(BytesIO(content), dtype=str, na_filter=False, encoding="utf-8-sig")
+        if not isinstance(table.index, pd.RangeIndex):
+            raise ValueError("rows with more cells than there are columns")
     except OSError as error:
         raise NoInputError(f"{path} can't be read: {error.strerror or error}") from error
     except ValueError as error:  # Those of pandas and of decoding are ValueErrors.
-        raise UsageError(f"{path} is not a CSV file in UTF-8; give a report of digitscan classify") from error
+        raise UsageError(f"{path} is not a whole CSV file in UTF-8; give a report of digitscan classify") from error
     if not any(tuple(table.columns[: len(COLUMNS[per])]) == COLUMNS[per] for per in kinds):
         names = " or ".join(kinds)
         raise UsageError(f"{path} doesn't have one row a {names}; give a report of digitscan classify --per {names}")

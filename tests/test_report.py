@@ -23,6 +23,7 @@ def number(text: str, confidence: float = 0.95, line: int = 1, position: int = 1
     return Number(line, position, confidence, digits)
 
 
+HEAD = ",".join(COLUMNS[Per.NUMBER]).encode() + b"\n"
 PAGE = PageNumbers("s/a.png", 1, (number("007"), number("42", 0.5, position=2), number("9", 1.0, line=2)))
 EMPTY = PageNumbers("s/b.png", 2, ())
 FAILED = PageFailure("s/c.pdf", 3, "it is broken")
@@ -276,9 +277,12 @@ def test_a_report_is_read_as_it_was_written(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (b"", "is not a CSV file"),
-        (b"\xff\xfe\0", "is not a CSV file"),
-        (b"\x89PNG\r\n\0\0", "is not a CSV file|one row a number"),
+        (b"", "is not a whole CSV file"),
+        (HEAD + b"a.png,1,1,1,5,0.5,ok,1,1,1,1,,more\n", "is not a whole CSV file"),
+        (HEAD + b"a.png,1\na.png,1,1,1,5,0.5,ok,1,1,1,1,,more\n", "is not a whole CSV file"),
+        (HEAD + b'"a.png,1,1\n', "is not a whole CSV file"),
+        (b"\xff\xfe\0", "is not a whole CSV file"),
+        (b"\x89PNG\r\n\0\0", "is not a whole CSV file"),
         (b"file,lines\na,1\n", "one row a number"),
         (",".join(COLUMNS[Per.DIGIT]).encode() + b"\n", "one row a number"),
     ],

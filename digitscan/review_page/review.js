@@ -98,7 +98,7 @@ function show() {
 function showCard(row) {
   byId("place").textContent = place(row);
   const answer = isAnswered(row) ? `; your answer: ${answered(row)}` : "";
-  byId("said").textContent = `${at + 1} of ${shown.length} · read as ${reading(row)}${answer}`;
+  byId("said").textContent = `${at + 1} of ${shown.length} · ${isNumber(row) ? "read as " : ""}${reading(row)}${answer}`;
   const source = picture(row);
   byId("paper").hidden = !source;
   byId("picture").src = source || "data:,";

@@ -18,7 +18,6 @@ FILE = Path("digitscan.toml")
 PREFIX = "DIGITSCAN"
 """Of the environment's variables: `DIGITSCAN_MIN_CONFIDENCE` is `--min-confidence`."""
 
-
 _NAMES = "digitscan config names those that there are"
 
 

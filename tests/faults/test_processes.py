@@ -8,10 +8,14 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cv2
 import pytest
 from writing import PROGRAM, write_page
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 PAGES = 24
 
@@ -29,8 +33,7 @@ def start(folder: Path, *options: str) -> subprocess.Popen[str]:
     return subprocess.Popen(command, cwd=folder, stderr=subprocess.PIPE, text=True)
 
 
-def wait_until(what: object, process: subprocess.Popen[str]) -> None:
-    assert callable(what)
+def wait_until(what: Callable[[], bool], process: subprocess.Popen[str]) -> None:
     while not what() and process.poll() is None:
         time.sleep(0.01)
     assert what(), "the run ended too early"
@@ -66,12 +69,8 @@ def test_a_killed_worker_costs_nothing_if_its_page_is_not_to_blame(folder: Path)
 def workers(parent: int) -> list[int]:
     """A worker's command line has `spawn_main`; so does no other child."""
     try:
-        children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
-        children += [
-            child
-            for task in Path(f"/proc/{parent}/task").iterdir()
-            for child in (task / "children").read_text().split()
-        ]
-        return [int(child) for child in set(children) if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()]
+        tasks = Path(f"/proc/{parent}/task").iterdir()
+        children = [int(child) for task in tasks for child in (task / "children").read_text().split()]
+        return [child for child in children if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()]
     except OSError:
         return []

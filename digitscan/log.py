@@ -42,7 +42,7 @@ def start(path: Path | None, form: LogFormat, console: Console | None) -> None:
     _logger.propagate = False
     for handler in _logger.handlers[1:]:
         _logger.removeHandler(handler)
-        with suppress(OSError):  # There may be a rest that the full disk of the last run had no room for.
+        with suppress(OSError):  # What a full disk didn't take.
             handler.close()
     if path:
         try:

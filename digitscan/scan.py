@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from digitscan.journal import Journal
+    from digitscan.model import ModelCard
     from digitscan.pool import Outcome
     from digitscan.schema import Source
 
@@ -86,15 +87,17 @@ class Predictor(Protocol):
 
 
 class Reader(NamedTuple):
-    """What reads pages: a classifier, a line reader if there is one, and how their beliefs are weighed.
-
-    `identity` differs between readers that may read differently.
-    """
+    """What reads pages: a classifier, a line reader if there is one, how their beliefs are weighed, and their cards."""
 
     classify: Predictor
     read_strips: StripPredictor | None = None
     weights: PathWeights = PLAIN_WEIGHTS
-    identity: str = ""
+    cards: tuple[ModelCard, ...] = ()
+
+    @property
+    def identity(self) -> str:
+        """Differs between readers that may read differently."""
+        return repr(([card.tflite_sha256 for card in self.cards], self.weights))
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +127,7 @@ def load_reader(model: str | None, threads: int = 1) -> Reader:
     weights = card.path_weights or PLAIN_WEIGHTS
     if _sizes(weights) != _sizes(PLAIN_WEIGHTS):
         raise ModelError(f"{classifier.name}.json has path weights of another version; run digitscan calibrate")
-    return Reader(classifier, line_reader, weights, repr((card.tflite_sha256, card.line_reader_sha256, weights)))
+    return Reader(classifier, line_reader, weights, (card, line_reader.card) if line_reader else (card,))
 
 
 def _sizes(weights: PathWeights) -> tuple[int, int, int]:

@@ -107,7 +107,7 @@ class ByHeart:
         self.batches: list[int] = []
         """How many glyphs each call was about."""
         self.name = "by heart"
-        self.card = SimpleNamespace(path_weights=None, line_reader="", line_reader_sha256="", tflite_sha256="")
+        self.card = SimpleNamespace(path_weights=None, line_reader="", tflite_sha256="")
         self._known = _unit(np.stack(all_digits()))
 
     def __call__(self, glyphs: NDArray[np.uint8], /) -> NDArray[np.float32]:

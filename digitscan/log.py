@@ -6,7 +6,6 @@ import json
 import logging
 import time
 from contextlib import suppress
-from logging.handlers import RotatingFileHandler
 from typing import TYPE_CHECKING
 
 from digitscan.errors import OutputError
@@ -45,6 +44,8 @@ def start(path: Path | None, form: LogFormat, console: Console | None) -> None:
         with suppress(OSError):  # What a full disk didn't take.
             handler.close()
     if path:
+        from logging.handlers import RotatingFileHandler
+
         try:
             file = RotatingFileHandler(path, maxBytes=_MOST_BYTES, backupCount=_OLD_FILES, encoding="utf-8")
         except OSError as error:

@@ -233,8 +233,7 @@ def classify(
                 view.update(page, rows.summary)
                 for keeper in keepers:
                     keeper.add(page)
-    log.event("summary", **rows.summary.counts(view.seconds))
-    view.finish(rows.summary, output)
+    log.event("summary", **view.finish(rows.summary, output))
     if review:
         to_review.write(review, excel=excel)
         display.show_review(console, to_review, review)

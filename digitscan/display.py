@@ -85,9 +85,10 @@ class ScanView:
         counts = f"{summary.pages:,} pages · {summary.digits:,} digits · {speed:,.0f} pages/s"
         return counts + (f" · {summary.errors:,} errors" if summary.errors else "")
 
-    def finish(self, summary: Summary, output: str | None) -> None:
-        """The counts of the whole run, where the report is, and a line for programs."""
-        cells = asdict(summary) | {"seconds": self.seconds}
+    def finish(self, summary: Summary, output: str | None) -> dict[str, int | float]:
+        """The counts of the whole run, where the report is, and a line for programs; what this says is returned."""
+        seconds = time.monotonic() - self._started
+        cells = asdict(summary) | {"seconds": seconds}
         table = Table(*cells, box=box.SIMPLE)
         for column in table.columns:
             column.justify = "right"
@@ -95,13 +96,9 @@ class ScanView:
         self._console.print(table)
         if output not in (None, "-"):
             self._console.print(f"report: {output}", soft_wrap=True, markup=False)
-        counts = (f"{name}={count}" for name, count in summary.counts(self.seconds).items())
-        self._console.print(" ".join(counts), soft_wrap=True)
-
-    @property
-    def seconds(self) -> float:
-        """How long it has taken."""
-        return time.monotonic() - self._started
+        counts = summary.counts(seconds)
+        self._console.print(" ".join(f"{name}={count}" for name, count in counts.items()), soft_wrap=True)
+        return counts
 
 
 class TrainingView:

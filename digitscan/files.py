@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import stat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,10 +26,10 @@ def find_pages(inputs: Sequence[str]) -> Iterator[str | PageFailure]:
     Inputs come in the order given. Within a folder, files and sub-folders alike come in natural order of their names
     (`page2` before `page10`, `b` before `C`), and a sub-folder's contents come at the place of its name.
 
-    A walk takes regular files with a known suffix, follows links, and leaves out names that start with a dot. A file
-    named explicitly is taken whatever it is called, and whatever it is. A real file or folder (by device and inode)
-    is visited once, however many ways lead to it, which also cuts loops of links. Only the listings of the folders
-    on the way to the present file are in memory, and one pair of numbers for each file already found.
+    A walk takes what has a known suffix, be it a pipe, whose reading says so; it follows links, and leaves out names
+    that start with a dot. A file named explicitly is taken whatever it is called. A real file or folder (by device and
+    inode) is visited once, however many ways lead to it, which also cuts loops of links. Only the listings of the
+    folders on the way to the present file are in memory, and one pair of numbers for each file already found.
 
     Args:
         inputs: Files and folders as the user typed them.
@@ -70,14 +69,14 @@ def _find(inputs: Sequence[str]) -> Iterator[str | PageFailure]:
         raise NoInputError(f"no PNG, JPEG, WebP, BMP, TIFF or PDF files in {names}")
 
 
-def _file(path: str, seen: set[tuple[int, int]], *, regular: bool = False) -> Iterator[str]:
-    """Yields `path` unless its file was seen; with `regular`, FIFOs, sockets and devices are left out."""
+def _file(path: str, seen: set[tuple[int, int]]) -> Iterator[str]:
+    """Yields `path` unless its file was seen."""
     try:
         status = Path(path).stat()
     except OSError:
         yield path  # A dangling link, or gone since it was listed: reading it says so.
         return
-    if _is_new(status, seen) and not (regular and not stat.S_ISREG(status.st_mode)):
+    if _is_new(status, seen):
         yield path
 
 
@@ -89,7 +88,7 @@ def _walk(folder: str, seen: set[tuple[int, int]]) -> Iterator[str | PageFailure
         if not path:
             stack.pop()
         elif not is_folder:
-            yield from _file(path, seen, regular=True)
+            yield from _file(path, seen)
         else:
             try:
                 if _is_new(Path(path).stat(), seen):

@@ -74,13 +74,12 @@ def test_dangling_links_are_left_to_the_reader() -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no FIFOs")
-def test_fifos_and_sockets_are_skipped_in_a_walk_only() -> None:
+def test_fifos_and_sockets_that_are_called_like_pages_are_no_secret() -> None:
     make("s/a.png")
     os.mkfifo("s/fifo.png")
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind("s/socket.png")
-        assert list(find_pages(["s"])) == ["s/a.png"]
-    assert list(find_pages(["s/fifo.png"])) == ["s/fifo.png"]
+        assert list(find_pages(["s"])) == ["s/a.png", "s/fifo.png", "s/socket.png"]
 
 
 @pytest.mark.parametrize("missing", ["nope", "", "s/a.png/x", "a\0b"])

@@ -13,6 +13,8 @@ import cv2
 import pytest
 from writing import SAMPLES, write_page
 
+from digitscan.corrections import load_digits
+
 ROOT = Path(__file__).parents[1]
 
 pytestmark = pytest.mark.skipif(
@@ -59,6 +61,14 @@ def test_wrong_labels_are_corrected(strips: tuple[str, str], tmp_path: Path) -> 
     labels.write_text("file,label,lines\n926.png,926,1\nother.png,2,3\n", "utf-8")
     found = run("peers.py", *strips, "--reader", "digitscan", "--corrected", str(labels), folder=tmp_path)
     assert [found["digitscan"]["all"]["amounts"][part] for part in ("part", "whole")] == [2, 3]
+
+
+def test_doubtful_amounts_are_corrected(strips: tuple[str, str], tmp_path: Path) -> None:
+    Path(strips[0]).write_text(Path(strips[0]).read_text("utf-8").replace(",31415", ",71415"), "utf-8")
+    found = run("correct.py", *strips, "--min-confidence", "1", folder=tmp_path)
+    made = {entry["file"]: entry["corrected"] for entry in found["corrections"]}
+    assert made == {"31415.png": "71415", "926.png": "926", "5358.png": "5358"}
+    assert sum(map(len, load_digits([tmp_path / "result.json"] * 2).training)) > 0
 
 
 def test_touching(tmp_path: Path) -> None:

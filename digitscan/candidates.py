@@ -68,10 +68,10 @@ _MARK, _LOOKALIKE = -1, -2
 
 _LINES_A_TASK = 250
 
-_WEIGHT_LINES = 6000
+_WEIGHT_LINES = 9000
 """Synthetic lines that the path weights are fitted on; there are few of these weights."""
 
-_MOST_MARKS = 0.25
+_MOST_MARKS = 0.12
 """For each digit, among the candidates of such a line: from lines with more letters one would learn to skip digits."""
 
 _SHARES = {NOT_A_DIGIT: 0.6, WRONG_CUT: 1.0}

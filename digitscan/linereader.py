@@ -1,7 +1,7 @@
 """Strips of text lines -> what digit has its middle in each frame, with LiteRT and NumPy only.
 
 The line reader sees a digit with its neighbours and with the line around it, where the classifier sees a candidate
-alone. It never decides by itself: `decode.py` asks it about every candidate of a lattice.
+alone. It never decides by itself: `segment.py` asks it what to cut apart, `decode.py` about every candidate.
 """
 
 from __future__ import annotations

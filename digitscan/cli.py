@@ -338,13 +338,17 @@ def apply(
 @app.command()
 def summary(
     report: Annotated[Path, typer.Argument(metavar="REPORT", help="A report that classify wrote.")],
+    log_file: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Its log, for the slowest pages: from classify -v --log-format json."),
+    ] = None,
 ) -> None:
     """Count a report: its statuses and confidences, its worst pages and its folders."""
     from digitscan import display
     from digitscan.report import read_report
     from digitscan.summary import summarize
 
-    display.show_summary(display.stdout(), summarize(read_report(report, list(Per))))
+    display.show_summary(display.stdout(), summarize(read_report(report, list(Per)), log_file))
 
 
 @app.command()

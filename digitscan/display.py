@@ -226,9 +226,12 @@ def show_corrections(console: Console, corrections: Sequence[Correction]) -> Non
     console.print(f"{wrong:,} corrected, {right:,} found right, {none:,} no numbers", soft_wrap=True)
 
 
+_SUMMARY_TITLES = ("Status", "Confidence", "Worst pages", "Slowest pages", "Folders")
+
+
 def show_summary(console: Console, summary: ReportSummary) -> None:
     """The tables, each under its name; shares also as bars."""
-    for title, frame in zip(("Status", "Confidence", "Worst pages", "Folders"), summary, strict=True):
+    for title, frame in zip(_SUMMARY_TITLES, summary, strict=True):
         if len(frame):
             console.print(_frame_table(title, frame))
 

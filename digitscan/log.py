@@ -8,10 +8,11 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from digitscan.errors import OutputError
+from digitscan.errors import NoInputError, OutputError, UsageError
 from digitscan.schema import LogFormat, PageFailure
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from rich.console import Console
@@ -68,12 +69,30 @@ def page(read: PageResult) -> None:
     if isinstance(read, PageFailure):
         event("unreadable", logging.WARNING, file=read.file, page=read.page, message=read.message)
     else:
-        event("read", logging.DEBUG, file=read.file, page=read.page, numbers=len(read.numbers))
+        seconds = round(read.seconds, 3)
+        event("read", logging.DEBUG, file=read.file, page=read.page, numbers=len(read.numbers), seconds=seconds)
 
 
 def failure(message: str, exit_code: int) -> None:
     """Log what ended the run."""
     event("stopped", logging.ERROR, exit=exit_code, message=message)
+
+
+def read_events(path: Path, name: str) -> Iterator[dict[str, Value]]:
+    """The events of this name in a log of JSON lines, in order, with all their fields.
+
+    Raises NoInputError where it can't be read, UsageError where it is something else.
+    """
+    try:
+        with path.open(encoding="utf-8") as lines:
+            for line in lines:
+                found = json.loads(line)
+                if found["event"] == name:
+                    yield found
+    except OSError as error:
+        raise NoInputError(f"{path} can't be read: {error.strerror or error}") from error
+    except (ValueError, TypeError, KeyError) as error:
+        raise UsageError(f"{path} is no log of digitscan classify --log-format json") from error
 
 
 class _ConsoleHandler(logging.Handler):

@@ -7,6 +7,7 @@ so memory doesn't grow with their number.
 from __future__ import annotations
 
 import os
+import time
 from collections import deque
 from concurrent.futures import wait
 from dataclasses import dataclass, replace
@@ -272,8 +273,12 @@ def _read_part(
     file: str, first: int, settings: Settings, read_strips: StripPredictor | None, count: int | None
 ) -> Iterator[PageGlyphs | PageFailure]:
     """The pages of a file from `first` on, `count` of them at most; fewer are the last."""
+    started = time.perf_counter()
     for page in islice(read_pages(file, settings, first), count):
-        yield page if isinstance(page, PageFailure) else _glyphs(page, settings, read_strips)
+        found = page if isinstance(page, PageFailure) else _glyphs(page, settings, read_strips)
+        seconds = time.perf_counter() - started
+        yield replace(found, seconds=seconds) if isinstance(found, PageGlyphs) else found
+        started = time.perf_counter()
 
 
 def _glyphs(page: Page, settings: Settings, read_strips: StripPredictor | None) -> PageGlyphs | PageFailure:
@@ -313,7 +318,7 @@ def _classify(batch: list[PageGlyphs | PageResult], reader: Reader) -> Iterator[
             continue
         start, end = end, end + len(page.glyphs)
         lines = decode(page.lattices, probabilities[start:end], page.frames, reader.weights, page.glyphs)
-        yield PageNumbers(page.file, page.page, tuple(chain.from_iterable(lines)))
+        yield PageNumbers(page.file, page.page, tuple(chain.from_iterable(lines)), page.seconds)
 
 
 def normalize_digit(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:

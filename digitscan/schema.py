@@ -225,6 +225,8 @@ class PageNumbers:
     file: str
     page: int
     numbers: tuple[Number, ...]
+    seconds: float = field(default=0.0, compare=False)
+    """What its reading and cutting took; 0 where it wasn't read now."""
 
 
 PageResult = PageNumbers | PageFailure
@@ -318,7 +320,8 @@ class PageGlyphs:
     """What a worker returns for a page: never the page itself, only 784 bytes a candidate and 22 a column of a line.
 
     `glyphs` is uint8 (N, 28, 28), the candidates of all lattices one after the other; `frames` has what the line reader
-    says of each lattice's line, float32 (T, FRAME_CLASS_COUNT), and is None without a line reader.
+    says of each lattice's line, float32 (T, FRAME_CLASS_COUNT), and is None without a line reader; `seconds` is how
+    long all that took.
     """
 
     file: str
@@ -326,6 +329,7 @@ class PageGlyphs:
     lattices: tuple[Lattice, ...]
     glyphs: NDArray[np.uint8]
     frames: tuple[NDArray[np.float32], ...] | None
+    seconds: float = 0.0
 
 
 class LabelledLine(NamedTuple):

@@ -1,14 +1,17 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 from rich.console import Console
 
+from digitscan import log
 from digitscan.display import show_summary
+from digitscan.errors import NoInputError, UsageError
 from digitscan.report import CsvReport, read_report
-from digitscan.schema import Box, Digit, Number, PageFailure, PageNumbers, Per, Settings
+from digitscan.schema import Box, Digit, LogFormat, Number, PageFailure, PageNumbers, Per, Settings
 from digitscan.summary import ReportSummary, summarize
 
 if TYPE_CHECKING:
@@ -95,7 +98,8 @@ def test_reports_of_every_kind_are_shown(tmp_path: Path, per: Per) -> None:
 
 
 def test_a_report_without_rows_has_nothing_to_show(tmp_path: Path) -> None:
-    assert [len(frame) for frame in summary(tmp_path / "r.csv")][::2] == [0, 0]
+    found = summary(tmp_path / "r.csv")
+    assert [len(frame) for frame in (found.statuses, found.pages, found.slowest)] == [0, 0, 0]
 
 
 def test_hostile_names_are_shown_as_text(tmp_path: Path) -> None:
@@ -103,3 +107,29 @@ def test_hostile_names_are_shown_as_text(tmp_path: Path) -> None:
     stream = io.StringIO()
     show_summary(Console(file=stream, width=200), summary(tmp_path / "r.csv", bad))
     assert "s/\\udcff[red]\\x1b[0m.png" in stream.getvalue()
+
+
+def test_the_slowest_pages_are_those_of_the_log(tmp_path: Path) -> None:
+    log_file = tmp_path / "log"
+    log.start(log_file, LogFormat.JSON, Console(file=io.StringIO()))
+    for seconds in (0.5, 0.2):
+        log.page(replace(PAGES[0], seconds=seconds))
+    log.page(replace(PAGES[1], seconds=0.4))
+    log.page(PAGES[-1])
+    log.start(None, LogFormat.TEXT, None)
+    with CsvReport(str(tmp_path / "r.csv"), Settings()) as report:
+        report.add(PAGES[0])
+    slowest = summarize(read_report(tmp_path / "r.csv", list(Per)), log_file).slowest
+    assert slowest.to_numpy().tolist() == [["s/a.pdf", 2, 0.4, 2], ["s/a.pdf", 1, 0.2, 3]]
+    assert not len(summary(tmp_path / "r.csv", *PAGES).slowest)
+
+
+@pytest.mark.parametrize(
+    ("content", "error"), [(None, NoInputError), ("2026-11-24 INFO read", UsageError), ("3", UsageError)]
+)
+def test_what_is_no_log_is_refused(tmp_path: Path, content: str | None, error: type[Exception]) -> None:
+    log_file = tmp_path / "log"
+    if content:
+        log_file.write_text(content, "utf-8")
+    with pytest.raises(error, match="log"):
+        list(log.read_events(log_file, "read"))

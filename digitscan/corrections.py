@@ -138,11 +138,7 @@ def load_digits(paths: Sequence[Path]) -> CorrectedDigits:
     held_out = numbers[_HOLD_OUT_EVERY - 1 :: _HOLD_OUT_EVERY]
     training = [number for place, number in enumerate(numbers, 1) if place % _HOLD_OUT_EVERY]
     sources = {path.name: sha256(path.read_bytes()) for path in paths}
-    return CorrectedDigits(_joined(training), _joined(held_out), unused, sources)
-
-
-def _joined(parts: Sequence[Samples]) -> Samples:
-    return Samples(*(np.concatenate(part) for part in zip(*parts, strict=True)))
+    return CorrectedDigits(Samples.joined(training), Samples.joined(held_out), unused, sources)
 
 
 def _glyphs(correction: Correction, path: Path) -> NDArray[np.uint8]:

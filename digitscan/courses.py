@@ -70,7 +70,7 @@ class GlyphCourse:
         if self.extra is None:
             return self.training
         drawn = self.extra.take(generator.permutation(len(self.extra.labels))[: self.extra_count])
-        return Samples(*(np.concatenate(pair) for pair in zip(self.training, drawn, strict=True)))
+        return Samples.joined([self.training, drawn])
 
 
 def glyph_course(
@@ -90,13 +90,11 @@ def glyph_course(
     """
     training, validation = _hold_out(digits, fraction, seed)
     if corrected:
-        training = Samples(
-            *(np.concatenate(pair) for pair in zip(training, _repeated(corrected, training), strict=True))
-        )
+        training = Samples.joined([training, _repeated(corrected, training)])
     if candidates is None:
         return GlyphCourse(training, validation, augmented=augmented)
     extra, extra_validation = _hold_out(candidates, len(validation.labels) / len(candidates.labels), seed)
-    joined = Samples(*(np.concatenate(pair) for pair in zip(validation, extra_validation, strict=True)))
+    joined = Samples.joined([validation, extra_validation])
     count = min(len(extra.labels), round(share * len(training.labels)))
     return GlyphCourse(training, joined, extra, count, augmented)
 

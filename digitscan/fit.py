@@ -15,7 +15,7 @@ import numpy as np
 
 from digitscan import paths
 from digitscan.decode import DIGIT_FEATURES, MARK_FEATURES, PLAIN_WEIGHTS, Features, as_kinds, edge_scores, features
-from digitscan.schema import NOT_A_DIGIT, LabelledLine, Lattice, PathWeights
+from digitscan.schema import NOT_A_DIGIT, LabelledLine, Lattice, PathWeights, StripPredictor
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -52,7 +52,7 @@ class Known(NamedTuple):
 def fit_lines(
     lines: Sequence[LabelledLine],
     classify: Callable[[NDArray[np.uint8]], NDArray[np.float32]],
-    read_strips: Callable[[Sequence[NDArray[np.uint8]]], Sequence[NDArray[np.float32]]] | None = None,
+    read_strips: StripPredictor | None = None,
 ) -> PathWeights:
     """`fit_weights` for a classifier and perhaps a line reader, with what they say of these lines."""
     return fit_weights(

@@ -254,6 +254,13 @@ class Samples(NamedTuple):
         """Some of the samples."""
         return Samples(self.images[order], self.labels[order])
 
+    @classmethod
+    def joined(cls, parts: Sequence[Samples]) -> Samples:
+        """All parts, of which there is at least one, one after the other."""
+        import numpy as np  # Only here: the command line's help must not wait for it.
+
+        return cls(*(np.concatenate(part) for part in zip(*parts, strict=True)))
+
 
 @dataclass(frozen=True, slots=True)
 class Ink:

@@ -75,6 +75,10 @@ _TALL = Measure(1.0, 0.0, 1.25)
 _SIGNS = frozenset(".,-='*:")
 """Characters whose size and place the hand takes less care of."""
 _RAISED_SIZE, _RAISED_BY = 0.65, 0.4
+_SMALL_ZEROS = 0.35
+"""Share of the writers whose zeros are small."""
+_TALL_DIGITS = {1: 0.3, 7: 0.15}
+"""Digits that some make tall, and the share of the writers who do."""
 _INKED = 96
 """Ink from which a pixel counts where distances between characters are measured."""
 
@@ -94,8 +98,12 @@ class Manner:
     """0: distances are between the boxes around characters; 1: between their ink, row by row."""
     size_spread: float
     rise_spread: float
-    zero_size: float
-    """Of a 0, as a part of other digits' height."""
+    digit_sizes: tuple[float, ...]
+    """Of each digit, 0 to 9: its height, 1 for a usual one."""
+    sign_size: float
+    """Of points, dashes and their like: 1 as usual."""
+    descent: float
+    """What a digit that is taller than usual goes below the line, as a part of what it is taller by."""
     ligatures: float
     """Chance that the pen stays on the paper between two zeros; a quarter of it between other digits."""
     boldness: float
@@ -123,10 +131,29 @@ class Manner:
             nesting=rng.uniform(0, 1),
             size_spread=rng.uniform(0.02, 0.1),
             rise_spread=rng.uniform(0.0, 0.07),
-            zero_size=rng.uniform(0.4, 0.95) if rng.random() < 0.35 else 1.0,
+            digit_sizes=_digit_sizes(rng),
+            sign_size=float(np.exp(rng.normal(0.1, 0.35))),
+            descent=rng.uniform(0, 0.7),
             ligatures=rng.uniform(0.3, 1) if rng.random() < 0.25 else 0.0,
             boldness=rng.uniform(-1, 1),
         )
+
+    def size(self, char: str) -> float:
+        """How large this writer writes a character, beside its usual measure."""
+        if char in DIGITS:
+            return self.digit_sizes[int(char)]
+        return self.sign_size if char in _SIGNS else 1.0
+
+
+def _digit_sizes(rng: np.random.Generator) -> tuple[float, ...]:
+    """Everyone has large and small digits; a 0 is often a small one, a 1 or a 7 a stroke through the whole line."""
+    sizes = np.exp(rng.normal(0, rng.uniform(0.02, 0.12), 10))
+    if rng.random() < _SMALL_ZEROS:
+        sizes[0] *= rng.uniform(0.4, 0.95)
+    for digit, share in _TALL_DIGITS.items():
+        if rng.random() < share:
+            sizes[digit] *= rng.uniform(1.1, 1.8)
+    return tuple(sizes.tolist())
 
 
 @dataclass
@@ -150,13 +177,15 @@ class Hand:
     def character(self, char: str, scale: float = 1.0) -> Patch:
         """One character at x = 0, standing on y = 0; `scale` 1 is the writer's usual size."""
         measure = _MEASURES.get(char, _TALL)
-        size = scale * self.manner.height * (self.manner.zero_size if char == "0" else 1.0)
+        usual = self.manner.size(char)
+        size = scale * self.manner.height * usual
         size *= float(np.exp(self.rng.normal(0, self.manner.size_spread * (3 if char in _SIGNS else 1))))
         if char in DIGITS and self.bitmaps is not None:
             alpha = self._from_bitmap(self.bitmaps, char, size)
         else:
             alpha = self._from_strokes(char, size, measure)
-        rise = scale * self.manner.height * (measure.bottom + self.rng.normal(0, self.manner.rise_spread))
+        sunk = self.manner.descent * max(usual - 1, 0) if char in DIGITS else 0.0
+        rise = scale * self.manner.height * (measure.bottom - sunk + self.rng.normal(0, self.manner.rise_spread))
         return Patch(alpha, 0, -round(rise) - alpha.shape[0])
 
     def _from_strokes(self, char: str, size: float, measure: Measure) -> Alpha:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 
 import cv2
@@ -11,7 +12,8 @@ from writing import zigzag_strokes
 
 from digitscan import contents
 from digitscan.canvas import NOBODY, Sample
-from digitscan.hands import Bitmaps, bounds
+from digitscan.hands import Bitmaps, Hand, Manner, bounds
+from digitscan.strokes import Patch, Pen
 from digitscan.synth import Synthesizer
 
 INDICES = st.integers(0, 10**6)
@@ -137,3 +139,15 @@ def test_counted_numbers_begin_with_small_digits() -> None:
 
 def test_nothing_written_has_no_extent() -> None:
     assert bounds([]) == (0, 0, 0, 0)
+
+
+def test_a_writer_has_tall_digits_that_reach_below_the_line() -> None:
+    def written(size: float) -> Patch:
+        rng = np.random.default_rng(1)
+        manner = replace(Manner.drawn(rng, 40, Pen(3, 0, 0, 0), 0), size_spread=0, rise_spread=0, descent=0.5)
+        return Hand(zigzag_strokes(), 0, replace(manner, digit_sizes=(size,) * 10), rng).character("1")
+
+    usual, tall = written(1.0), written(1.6)
+    assert tall.alpha.shape[0] == pytest.approx(1.6 * usual.alpha.shape[0], rel=0.1)
+    assert usual.y + usual.alpha.shape[0] == 0
+    assert tall.y + tall.alpha.shape[0] == pytest.approx(0.3 * 40, abs=1)

@@ -71,9 +71,6 @@ _LINES_A_TASK = 250
 _WEIGHT_LINES = 9000
 """Synthetic lines that the path weights are fitted on; there are few of these weights."""
 
-_MOST_MARKS = 0.12
-"""For each digit, among the candidates of such a line: from lines with more letters one would learn to skip digits."""
-
 _SHARES = {NOT_A_DIGIT: 0.6, WRONG_CUT: 1.0}
 """Marks and wrong cuts kept for each digit; lattices hold several times as many, all much alike."""
 
@@ -182,13 +179,8 @@ def make_candidates(
 def make_lines(
     synthesizer: Synthesizer, read_strips: StripPredictor | None = None, lines: int = _WEIGHT_LINES
 ) -> list[LabelledLine]:
-    """The first `lines` synthetic lines, without those that have many marks, such as words, where there are others.
-
-    They are cut apart as in a scan with the line reader `read_strips`.
-    """
-    found = [line for _, part in _in_parts(synthesizer, lines, _write_lines, read_strips) for line in part]
-    numbers = [line for line in found if _is_number(line.labels)]
-    return numbers or found
+    """The first `lines` synthetic lines, cut apart as in a scan with the line reader `read_strips`."""
+    return [line for _, part in _in_parts(synthesizer, lines, _write_lines, read_strips) for line in part]
 
 
 def _in_parts(
@@ -201,10 +193,6 @@ def _in_parts(
     ends = [*range(0, lines, _LINES_A_TASK), lines]
     with workers(os.cpu_count() or 1, _take_tools, synthesizer, read_strips) as pool:
         yield from zip(ends[1:], pool.map(task, pairwise(ends)), strict=True)
-
-
-def _is_number(labels: NDArray[np.uint8]) -> bool:
-    return bool(np.sum(labels == NOT_A_DIGIT) <= _MOST_MARKS * np.sum(labels < NOT_A_DIGIT))
 
 
 def _take_tools(synthesizer: Synthesizer, read_strips: StripPredictor | None) -> None:
@@ -254,7 +242,8 @@ def label_sample(sample: Sample, read_strips: StripPredictor | None = None) -> l
         ]
         labels, readings = np.array(known, np.uint8).T
         frames = _frames(sample, ink, strip, np.where(visible, digits, _LOOKALIKE))
-        labelled.append(LabelledLine(lattice, glyphs[start:end], labels, readings, strip.pixels, frames))
+        text = "".join(characters)
+        labelled.append(LabelledLine(lattice, glyphs[start:end], labels, readings, strip.pixels, frames, text))
     return labelled
 
 

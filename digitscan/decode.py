@@ -7,6 +7,7 @@ synthetic lines. Sums over all paths give each digit's posterior probability, an
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -53,6 +54,9 @@ _NUMBER_GAP = (1.2, 2.0)
 _UNUSUAL = 1.8
 """Times the usual gap of the line: a wider one ends a number."""
 
+_TALL = 0.6
+"""In digit heights: marks above it are as tall as digits."""
+
 _USUAL_HEIGHT = (0.7, 1.3)
 _USUAL_WIDTH = 1.0
 """In digit heights: a digit beyond these is less likely the further it is."""
@@ -76,6 +80,16 @@ class Features(NamedTuple):
     neighbours: paths.Pairs
 
 
+class Read(NamedTuple):
+    """A number as its digits alone say it, and what stands among them.
+
+    `letters` is the share of marks as tall as digits that are none, 0 to 1.
+    """
+
+    number: Number
+    letters: float
+
+
 def decode(
     lattices: Sequence[Lattice],
     probabilities: NDArray[np.float32],
@@ -89,6 +103,18 @@ def decode(
     `frames` are the line reader's for the strip of each lattice, float32 (T, 11); None without a line reader.
     `glyphs`, uint8 (E, 28, 28), are what the digits are given as theirs.
     """
+    lines = read_lines(lattices, probabilities, frames, weights, glyphs)
+    return [[doubted(read, weights.letters) for read in line] for line in lines]
+
+
+def read_lines(
+    lattices: Sequence[Lattice],
+    probabilities: NDArray[np.float32],
+    frames: Sequence[NDArray[np.float32]] | None,
+    weights: PathWeights,
+    glyphs: NDArray[np.uint8] | None = None,
+) -> list[list[Read]]:
+    """As `decode`, with confidences that are posterior probabilities, whatever stands beside the digits."""
     if not lattices:
         return []
     known = features(lattices, probabilities, frames)
@@ -98,15 +124,30 @@ def decode(
     chosen = paths.best(paths.scores(lattices, alternatives, known.neighbours, pair_values), lengths)
     posterior = _posteriors(lattices, values * weights.sharpness, known.neighbours, pair_values * weights.sharpness)
     labels = values[:, :NOT_A_DIGIT].argmax(axis=1)
-    lines: list[list[Number]] = []
+    lines: list[list[Read]] = []
     end, count = 0, 1
     for lattice, path in zip(lattices, chosen, strict=True):
         start, end = end, end + len(lattice.edges)
         own = None if glyphs is None else glyphs[start:end]
-        read = _read(lattice, path, labels[start:end], posterior[start:end], own)
-        lines.append([_number(run, count, place) for place, run in enumerate(read, 1)])
-        count += bool(read)
+        lines.append(_read(lattice, path, labels[start:end], posterior[start:end], own, count))
+        count += bool(lines[-1])
     return lines
+
+
+def doubted(read: Read, letters: float) -> Number:
+    """A number, less sure the more letters are among its digits: an o may be a 0 anywhere but there.
+
+    `letters` is `PathWeights.letters`.
+    """
+    digits = tuple(_with_odds(digit, letters * read.letters) for digit in read.number.digits)
+    return _number(digits, read.number.line, read.number.number)
+
+
+def _with_odds(digit: Digit, log_odds: float) -> Digit:
+    """The digit with so much added to the log-odds of its confidence."""
+    factor = 1 / (digit.confidence + (1 - digit.confidence) * np.exp(-log_odds))
+    scores = tuple(min(score * factor, 1.0) for score in digit.scores)
+    return replace(digit, confidence=float(digit.confidence * factor), scores=scores)
 
 
 def as_kinds(values: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -215,7 +256,7 @@ def edge_scores(known: Features, weights: PathWeights) -> NDArray[np.float64]:
 def _middle(lattice: Lattice) -> float:
     """Height of the line's middle: the median over its tall candidates."""
     top, height = lattice.boxes[:, 1], lattice.boxes[:, 3]
-    tall = height > 0.6 * lattice.height
+    tall = height > _TALL * lattice.height
     return float(np.median((top + height / 2)[tall])) if tall.any() else float(np.median(top + height / 2))
 
 
@@ -225,24 +266,31 @@ def _read(
     labels: NDArray[np.intp],
     posterior: NDArray[np.float64],
     glyphs: NDArray[np.uint8] | None,
-) -> list[list[Digit]]:
+    line: int,
+) -> list[Read]:
     """The digits of a path, parted where the gap between neighbouring marks is wide."""
     index = {edge: place for place, edge in enumerate(map(tuple, lattice.edges.tolist()))}
-    edges = [index[edge] for edge in path.edges]
+    edges, is_digit = np.array([index[edge] for edge in path.edges]), np.array(path.digits)
     gaps = _gaps(lattice.boxes[edges])
-    widest = _widest_gap(gaps, lattice.height)
-    runs: list[list[Digit]] = [[]]
-    for edge, is_digit, gap in zip(edges, path.digits, [0.0, *gaps.tolist()], strict=True):
-        if gap > widest:
-            runs.append([])
-        if is_digit:
-            label = int(labels[edge])
-            alike = _shared_atoms(lattice.edges, lattice.edges[edge]) >= _SAME
-            scores = np.minimum(posterior[alike].sum(axis=0), 1.0).tolist()
-            box = _page_box(lattice.boxes[edge], lattice.to_page)
-            glyph = b"" if glyphs is None else glyphs[edge].tobytes()
-            runs[-1].append(Digit(str(label), scores[label], box, tuple(scores), glyph))
-    return [run for run in runs if run]
+    tall = lattice.boxes[edges, 3] > _TALL * lattice.height
+    found: list[Read] = []
+    for part in np.split(np.arange(len(edges)), np.flatnonzero(gaps > _widest_gap(gaps, lattice.height)) + 1):
+        own = edges[part][is_digit[part]].tolist()
+        if own:
+            letters = int(np.sum(tall[part] & ~is_digit[part]))
+            digits = tuple(_digit(lattice, edge, int(labels[edge]), posterior, glyphs) for edge in own)
+            found.append(Read(_number(digits, line, len(found) + 1), letters / (letters + len(own))))
+    return found
+
+
+def _digit(
+    lattice: Lattice, edge: int, label: int, posterior: NDArray[np.float64], glyphs: NDArray[np.uint8] | None
+) -> Digit:
+    alike = _shared_atoms(lattice.edges, lattice.edges[edge]) >= _SAME
+    scores = np.minimum(posterior[alike].sum(axis=0), 1.0).tolist()
+    box = _page_box(lattice.boxes[edge], lattice.to_page)
+    glyph = b"" if glyphs is None else glyphs[edge].tobytes()
+    return Digit(str(label), scores[label], box, tuple(scores), glyph)
 
 
 def _shared_atoms(edges: NDArray[np.int32], edge: NDArray[np.int32]) -> NDArray[np.float64]:
@@ -265,9 +313,9 @@ def _widest_gap(gaps: NDArray[np.float64], height: float) -> float:
     return min(max(_UNUSUAL * usual, narrow), wide)
 
 
-def _number(digits: list[Digit], line: int, number: int) -> Number:
+def _number(digits: tuple[Digit, ...], line: int, number: int) -> Number:
     confidence = float(np.prod([digit.confidence for digit in digits]))
-    return Number(line, number, confidence, tuple(digits))
+    return Number(line, number, confidence, digits)
 
 
 def _page_box(box: NDArray[np.int32], to_page: NDArray[np.float64]) -> Box:

@@ -14,7 +14,18 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from digitscan import paths
-from digitscan.decode import DIGIT_FEATURES, MARK_FEATURES, PLAIN_WEIGHTS, Features, as_kinds, edge_scores, features
+from digitscan.contents import DIGITS
+from digitscan.decode import (
+    DIGIT_FEATURES,
+    MARK_FEATURES,
+    PLAIN_WEIGHTS,
+    Features,
+    as_kinds,
+    doubted,
+    edge_scores,
+    features,
+    read_lines,
+)
 from digitscan.schema import NOT_A_DIGIT, LabelledLine, Lattice, PathWeights, StripPredictor
 
 if TYPE_CHECKING:
@@ -33,6 +44,14 @@ _GROUP = 128
 """Lattices that are worked on together."""
 
 _SHARPNESS = np.geomspace(0.25, 2.0, 40).tolist()
+
+_PLAIN = frozenset(DIGITS + ".,-=")
+"""Characters of lines that the path weights are fitted on."""
+
+_LETTERS: Sequence[float] = np.linspace(0.0, -12.0, 25).tolist()
+
+_LEAST_CHANCE = 1e-6
+"""A number that is wrong against all odds counts as one in a million."""
 
 _PULL = 1e-3
 """Towards the plain weights: keeps a feature that synthetic lines say nothing of where it was."""
@@ -54,15 +73,45 @@ def fit_lines(
     classify: Callable[[NDArray[np.uint8]], NDArray[np.float32]],
     read_strips: StripPredictor | None = None,
 ) -> PathWeights:
-    """`fit_weights` for a classifier and perhaps a line reader, with what they say of these lines."""
-    return fit_weights(
-        Known(
-            [line.lattice for line in lines],
-            classify(np.concatenate([line.glyphs for line in lines])),
-            np.concatenate([line.readings for line in lines]),
-            read_strips([line.strip for line in lines]) if read_strips else None,
-        )
+    """All weights for a classifier and perhaps a line reader, from what they say of these lines.
+
+    Lines of digits and plain marks say what a path should look like. Among letters and other signs, some are just like
+    digits: there one would learn to distrust the networks. Such lines only say how much to doubt digits among letters.
+    """
+    plain = [line for line in lines if _PLAIN.issuperset(line.text)]
+    others = [line for line in lines if not _PLAIN.issuperset(line.text)]
+    weights = fit_weights(_known(plain or lines, classify, read_strips))
+    if not others:
+        return weights
+    digits = ["".join(filter(DIGITS.__contains__, line.text)) for line in others]
+    return replace(weights, letters=fit_letters(_known(others, classify, read_strips), digits, weights))
+
+
+def _known(
+    lines: Sequence[LabelledLine],
+    classify: Callable[[NDArray[np.uint8]], NDArray[np.float32]],
+    read_strips: StripPredictor | None,
+) -> Known:
+    return Known(
+        [line.lattice for line in lines],
+        classify(np.concatenate([line.glyphs for line in lines])),
+        np.concatenate([line.readings for line in lines]),
+        read_strips([line.strip for line in lines]) if read_strips else None,
     )
+
+
+def fit_letters(known: Known, texts: Sequence[str], weights: PathWeights) -> float:
+    """What makes the confidences of numbers likeliest, where each line of `known` says the digits of its text."""
+    lines = read_lines(known.lattices, known.probabilities, known.frames, weights)
+    right = ["".join(read.number.text for read in line) == text for line, text in zip(lines, texts, strict=True)]
+    outcomes = [(read, is_right) for line, is_right in zip(lines, right, strict=True) for read in line]
+
+    def likelihood(letters: float) -> float:
+        sure = np.array([doubted(read, letters).confidence for read, _ in outcomes])
+        chances = np.where([is_right for _, is_right in outcomes], sure, 1 - sure)
+        return float(np.log(np.maximum(chances, _LEAST_CHANCE)).sum())
+
+    return max(_LETTERS, key=likelihood)
 
 
 class _Line(NamedTuple):

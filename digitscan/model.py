@@ -174,11 +174,13 @@ class ModelCard:
         return cls(**read)
 
 
-def _path_weights(digit: list[float], mark: list[float], pair: list[float], sharpness: float = 1.0) -> PathWeights:
+def _path_weights(
+    digit: list[float], mark: list[float], pair: list[float], sharpness: float = 1.0, letters: float = 0.0
+) -> PathWeights:
     """Weights as a file has them; raises ValueError or TypeError where one is no number."""
     digit_weights, mark_weights, pair_weights = (tuple(map(float, each)) for each in (digit, mark, pair))
-    weights = PathWeights(digit_weights, mark_weights, pair_weights, float(sharpness))
-    if not all(map(isfinite, (*weights.digit, *weights.mark, *weights.pair, weights.sharpness))):
+    weights = PathWeights(digit_weights, mark_weights, pair_weights, float(sharpness), float(letters))
+    if not all(map(isfinite, (*weights.digit, *weights.mark, *weights.pair, weights.sharpness, weights.letters))):
         raise ValueError("a weight is no number")
     return weights
 

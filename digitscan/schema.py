@@ -306,13 +306,15 @@ class PathWeights:
     """How much each feature of an edge counts when a lattice is read; the order is that of `decode.py`.
 
     `digit` weighs the features of an edge read as a digit, `mark` those of one that is skipped, `pair` those of two
-    digits side by side; `sharpness` is what scores are multiplied by for confidences that can be believed.
+    digits side by side; `sharpness` is what scores are multiplied by for confidences that can be believed, `letters`
+    the log-odds that are added to a digit's confidence where nearly all that stands beside it are letters.
     """
 
     digit: Sequence[float]
     mark: Sequence[float]
     pair: Sequence[float]
     sharpness: float = 1.0
+    letters: float = 0.0
 
 
 class StripPredictor(Protocol):
@@ -343,8 +345,8 @@ class LabelledLine(NamedTuple):
     """A synthetic line as the steps of a scan leave it.
 
     The lattice, the glyphs of its edges uint8 (E, 28, 28) and their classes uint8 (E,), what each edge is on a right
-    path through the lattice uint8 (E,), the line's strip uint8 (STRIP_HEIGHT, W) and what is in the middle of each of
-    its frames uint8 (ceil(W / FRAME),).
+    path through the lattice uint8 (E,), the line's strip uint8 (STRIP_HEIGHT, W), what is in the middle of each of its
+    frames uint8 (ceil(W / FRAME),), and the characters that were written, without spaces.
     """
 
     lattice: Lattice
@@ -353,3 +355,4 @@ class LabelledLine(NamedTuple):
     readings: NDArray[np.uint8]
     strip: NDArray[np.uint8]
     frames: NDArray[np.uint8]
+    text: str

@@ -16,12 +16,17 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from digitscan.schema import Number
+
     Beliefs = NDArray[np.float32]
 
 HEIGHT, WIDTH, GAP = 30, 20, 6
 STRIP_SCALE = 20 / HEIGHT
-MARK = "-"
-"""In the texts below: a dash."""
+MARK, LETTER = "-", "k"
+"""In the texts below: a dash, and a sign as tall as a digit."""
+
+SKIPPING = replace(PLAIN_WEIGHTS, mark=tuple(0.0 if weight < -5 else weight for weight in PLAIN_WEIGHTS.mark))
+"""Weights with which a mark may be tall."""
 
 TEXTS = st.text("0123456789", min_size=1, max_size=12)
 
@@ -50,7 +55,8 @@ def line(text: str, sure: float = 0.99) -> tuple[Lattice, Beliefs]:
         boxes.append((xs[start], top, xs[stop - 1] + WIDTH - xs[start], height))
     beliefs = np.full((len(edges), CLASS_COUNT), (1 - sure) / (CLASS_COUNT - 1), np.float32)
     for index, (start, stop) in enumerate(edges):
-        label = WRONG_CUT if stop > start + 1 else NOT_A_DIGIT if signs[start] == MARK else int(signs[start])
+        sign = signs[start]
+        label = WRONG_CUT if stop > start + 1 else NOT_A_DIGIT if sign in MARK + LETTER else int(sign)
         beliefs[index, label] = sure
     count = len(edges)
     lattice = Lattice(
@@ -140,6 +146,25 @@ def test_two_digits_alike_are_a_toss() -> None:
     ((number,),) = decode([lattice], beliefs, None, PLAIN_WEIGHTS)
     assert number.text in {"1", "7"}
     assert number.confidence == pytest.approx(0.5, abs=0.02)
+
+
+def among(text: str, letters: float) -> Number:
+    """The only number of a line."""
+    lattice, beliefs = line(text, 0.9)
+    ((number,),) = decode([lattice], beliefs, None, replace(SKIPPING, letters=letters))
+    return number
+
+
+def test_digits_among_letters_are_doubted_but_the_same() -> None:
+    alone, few, many = (among(text, -6.0) for text in ("10", "k10", "kk10k"))
+    assert [number.text for number in (alone, few, many)] == ["10"] * 3
+    assert alone.confidence > few.confidence > many.confidence
+    assert few.confidence < among("k10", 0.0).confidence == pytest.approx(alone.confidence, abs=0.05)
+
+
+def test_letters_of_another_number_and_small_marks_are_no_reason_for_doubt() -> None:
+    assert among("--10-", -6.0).confidence == pytest.approx(among("--10-", 0.0).confidence)
+    assert among("10 kk", -6.0).confidence == pytest.approx(among("10 kk", 0.0).confidence)
 
 
 def test_one_digit_in_doubt_leaves_the_others_confident() -> None:

@@ -4,7 +4,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from test_decode import line, seen
+from test_decode import SKIPPING, line, seen
+from test_train import lesson
 
 from digitscan import fit
 from digitscan.decode import DIGIT_FEATURES, MARK_FEATURES, PAIR_FEATURES, PLAIN_WEIGHTS
@@ -12,6 +13,8 @@ from digitscan.fit import Known, fit_weights
 from digitscan.schema import NOT_A_DIGIT
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from digitscan.schema import PathWeights
 
 
@@ -75,6 +78,32 @@ def test_lines_without_a_right_path_do_not_count() -> None:
     readings = lines.readings.copy()
     readings[: len(lines.lattices[0].edges)] = 11
     assert sum(len(problem.lattices) for problem in problems(lines._replace(readings=readings))) == 8
+
+
+def letters(texts: list[str], right: list[str]) -> float:
+    """What is fitted to lines that are read as `texts` and say `right`."""
+    parts = [line(text, 0.9) for text in texts]
+    lines = Known([lattice for lattice, _ in parts], np.concatenate([beliefs for _, beliefs in parts]), np.empty(0))
+    return fit.fit_letters(lines, right, SKIPPING)
+
+
+def test_digits_among_letters_are_doubted_as_far_as_they_are_wrong() -> None:
+    texts = ["kk0k", "10k", "k0kk", "0kkk"]
+    never = letters(texts, [""] * 4)
+    sometimes = letters(texts, ["", "10", "0", ""])
+    assert never < sometimes < 0
+    assert letters(texts, ["0", "10", "0", "0"]) == 0
+
+
+def test_letters_are_no_lesson_for_paths() -> None:
+    plain, word = lesson("4711"), lesson("1234")
+    lines = [plain] * 6 + [word._replace(text="I2E4")] * 6
+
+    def classify(glyphs: NDArray[np.uint8]) -> NDArray[np.float32]:
+        return np.full((len(glyphs), 12), 1 / 12, np.float32)
+
+    fitted, alone = fit.fit_lines(lines, classify), fit.fit_lines(lines[:6], classify)
+    assert (fitted.digit, fitted.mark, fitted.pair) == (alone.digit, alone.mark, alone.pair)
 
 
 def test_groups_make_no_difference(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -95,7 +95,7 @@ def lesson(text: str) -> LabelledLine:
     )
     inks = [glyphs[start] if stop == start + 1 else pair for (start, stop), pair in zip(edges, both, strict=True)]
     labels = [int(text[start]) if stop == start + 1 else WRONG_CUT for start, stop in edges]
-    return LabelledLine(lattice, np.stack(inks), *(np.array(labels, np.uint8),) * 2, strip, frames)
+    return LabelledLine(lattice, np.stack(inks), *(np.array(labels, np.uint8),) * 2, strip, frames, text)
 
 
 def lessons() -> Lessons:

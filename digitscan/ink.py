@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 
 from digitscan.colour import weighted_grey, weights_without_print
+from digitscan.components import find_components
 from digitscan.schema import Ink
 
 if TYPE_CHECKING:
@@ -199,7 +200,7 @@ def _skew(mask: NDArray[np.bool_]) -> float:
     The lower edges of the ink are projected along every angle; where lines lie, the projection is sharpest
     (after H. S. Baird, The skew angle of printed documents, 1987).
     """
-    y, x = np.nonzero(mask[:-1] & ~mask[1:])
+    y, x = np.divmod(np.flatnonzero(mask[:-1] & ~mask[1:]), mask.shape[1])
     if len(x) < _SKEW_POINTS[0]:
         return 0.0
     step = -(-len(x) // _SKEW_POINTS[1])
@@ -238,45 +239,66 @@ def _stroke_width(mask: NDArray[np.bool_]) -> float:
 def _rules(mask: NDArray[np.bool_], stroke: float) -> NDArray[np.bool_]:
     """Pixels of long, nearly straight lines and of the sides of boxes, without the strokes that cross them."""
     ink = mask.view(np.uint8)
-    upright = np.ascontiguousarray(ink.T)
+    upright = _transposed(ink)
     long = _RULE_LENGTH * stroke
-    across, down = _runs(ink, stroke, long), _runs(upright, stroke, long).T
+    across, down = _runs(ink, stroke, long), _transposed(_runs(upright, stroke, long))
     if across.any():
-        down = down | _spanning(_runs(upright, stroke, _SIDE_LENGTH * stroke), across.T).T
+        down = down | _transposed(_spanning(_runs(upright, stroke, _SIDE_LENGTH * stroke), _transposed(across)))
     if down.any():
         across = across | _spanning(_runs(ink, stroke, _SIDE_LENGTH * stroke), down)
     return (across | down) > 0
 
 
+def _transposed(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return np.asarray(cv2.transpose(picture), np.uint8)
+
+
 def _runs(ink: NDArray[np.uint8], stroke: float, length: float) -> NDArray[np.uint8]:
     """Horizontal lines: long runs that may wander by a pixel, where the ink is no thicker than a line would be."""
-    loose = cv2.dilate(ink, np.ones((3, 1), np.uint8))
-    long = cv2.morphologyEx(loose, cv2.MORPH_OPEN, np.ones((1, round(length)), np.uint8))
-    crossing = cv2.morphologyEx(ink, cv2.MORPH_OPEN, np.ones((round(_RULE_THICKNESS * stroke), 1), np.uint8))
-    return cv2.bitwise_and(cv2.bitwise_and(ink, long), cv2.bitwise_not(crossing))  # type: ignore[return-value]
+    size, thickness = round(length), round(_RULE_THICKNESS * stroke)
+    loose = np.asarray(cv2.dilate(ink, np.ones((3, 1), np.uint8)), np.uint8)
+    rows = _rows_with_runs(loose, size, thickness)
+    loose, own = loose[rows], ink[rows]
+    long = cv2.morphologyEx(loose, cv2.MORPH_OPEN, np.ones((1, size), np.uint8))
+    crossing = cv2.morphologyEx(own, cv2.MORPH_OPEN, np.ones((thickness, 1), np.uint8))
+    runs = np.zeros_like(ink)
+    runs[rows] = cv2.bitwise_and(cv2.bitwise_and(own, long), cv2.bitwise_not(crossing))
+    return runs
+
+
+def _rows_with_runs(ink: NDArray[np.uint8], size: int, around: int) -> NDArray[np.intp]:
+    """Rows that may have a run of `size` pixels, and those around them; never none. On most pages there are few."""
+    eights = np.packbits(ink, axis=1)
+    eights[:, -1] |= 0xFF >> (ink.shape[1] - 1) % 8 + 1  # Beyond the picture all counts as ink, as for `morphologyEx`.
+    # Around its middle a run holds so many groups of eight pixels, wherever it begins.
+    whole = (size - 15) // 8
+    if whole > 0:
+        eights = cv2.erode((eights == 0xFF).view(np.uint8), np.ones((1, whole), np.uint8))
+    some = eights.any(axis=1, keepdims=True)
+    some[0] = True
+    return np.flatnonzero(cv2.dilate(some.view(np.uint8), np.ones((2 * around + 1, 1), np.uint8)))
 
 
 def _spanning(runs: NDArray[np.uint8], rules: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Of horizontal runs, those that end at a rule on both sides, as the sides of a box do; a digit seldom does."""
-    _, labels, stats, _ = cv2.connectedComponentsWithStats(runs, connectivity=8)
-    ends = cv2.dilate(np.ascontiguousarray(rules), np.ones((5, 5), np.uint8))
-    keep = np.zeros(len(stats), np.bool_)
-    for index, (x, y, width, height, _) in enumerate(stats.tolist()[1:], start=1):
+    parts = find_components(runs.view(np.bool_))
+    ends = cv2.dilate(rules, np.ones((5, 5), np.uint8))
+    keep = np.zeros(len(parts.boxes), np.bool_)
+    for index, (x, y, width, height) in enumerate(parts.boxes.tolist()):
         rows = slice(y, y + height)
         keep[index] = ends[rows, max(0, x - 2) : x + 3].any() and ends[rows, x + width - 3 : x + width + 2].any()
-    return np.asarray(keep[labels], np.uint8)
+    return parts.mask(keep).view(np.uint8)
 
 
 def _without_specks(mask: NDArray[np.bool_], rules: NDArray[np.bool_], stroke: float) -> NDArray[np.bool_]:
     """Drop what is too small to be even a point made with this pen, and the crumbs that a removed rule left."""
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(mask.view(np.uint8), connectivity=8)
-    beside = cv2.dilate(rules.view(np.uint8), np.ones((3, 3), np.uint8)) > 0
-    is_crumb = np.bincount(labels[beside], minlength=count) > 0
-    size = stats[:, [cv2.CC_STAT_WIDTH, cv2.CC_STAT_HEIGHT]].max(axis=1)
-    is_crumb &= size < _CRUMB * stroke
-    keep = (stats[:, cv2.CC_STAT_AREA] >= _SPECK * stroke * stroke) & ~is_crumb
-    keep[0] = False
-    return np.asarray(keep[labels])
+    parts = find_components(mask)
+    keep = parts.areas >= _SPECK * stroke * stroke
+    if rules.any():
+        beside = cv2.dilate(rules.view(np.uint8), np.ones((3, 3), np.uint8)).reshape(-1)[parts.places] > 0
+        is_crumb = np.bincount(parts.owners[beside], minlength=len(keep) + 1)[1:] > 0
+        keep &= ~(is_crumb & (parts.boxes[:, 2:].max(axis=1) < _CRUMB * stroke))
+    return parts.mask(keep)
 
 
 def _level(contrast: NDArray[np.uint8], mask: NDArray[np.bool_], stroke: float) -> NDArray[np.uint8]:

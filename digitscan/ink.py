@@ -21,8 +21,13 @@ if TYPE_CHECKING:
 STROKE = 4.0
 """Stroke width in pixels that pages are scaled to; thin enough to be fast, thick enough to be cut apart."""
 
-_SURVEY_SIDE = 2000
-"""Longer side of the small picture on which a page's stroke width and skew are measured first."""
+_SURVEY_SIDE = 2500
+"""Longest side of the picture on which a page's stroke width and skew are measured first: of a larger page it is half
+the size, a third of it, and so on, which is averaged fastest.
+"""
+
+_TOLERANCE = (0.8, 1.25)
+"""Scales that aren't worth an interpolation."""
 
 _RULE_LENGTH = 24.0
 """In stroke widths: a straight run this long isn't part of a digit."""
@@ -75,16 +80,23 @@ def find_ink(pixels: NDArray[np.uint8], *, deskew: bool = True) -> Ink:
     Returns the ink in a picture scaled to `STROKE` and turned upright. With `deskew` false the page isn't turned.
     """
     grey = to_grey(pixels)
-    survey_scale = _survey_scale(grey.shape)
-    survey = _resize(grey, survey_scale)
+    scale = _survey_scale(grey.shape)
+    survey = _resize(grey, scale)
     if _is_light_on_dark(survey):
         grey, survey = ~grey, ~survey
-    mask = strong(find_contrast(survey))
+    contrast = find_contrast(survey)
+    mask = strong(contrast)
     stroke = _stroke_width(mask)
-    stroke = _stroke_width(mask & ~_rules(mask, stroke))
+    rules = _rules(mask, stroke)
+    if rules.any():
+        stroke = _stroke_width(mask & ~rules)
     angle = _skew(mask) if deskew else 0.0
-    work, to_page = upright(grey, _work_scale(grey.shape, stroke / survey_scale), angle)
-    return _extract(work, to_page)
+    work_scale = _work_scale(grey.shape, scale, stroke)
+    work, to_page = upright(grey, work_scale, angle)
+    if (work_scale, angle) != (scale, 0.0):
+        contrast = find_contrast(work)
+        mask = strong(contrast)
+    return _extract(contrast, mask, to_page)
 
 
 def find_single_ink(pixels: NDArray[np.uint8]) -> Ink:
@@ -98,9 +110,7 @@ def find_single_ink(pixels: NDArray[np.uint8]) -> Ink:
     return find_ink(pixels, deskew=False)
 
 
-def _extract(work: NDArray[np.uint8], to_page: NDArray[np.float64]) -> Ink:
-    contrast = find_contrast(work)
-    mask = strong(contrast)
+def _extract(contrast: NDArray[np.uint8], mask: NDArray[np.bool_], to_page: NDArray[np.float64]) -> Ink:
     rules = _rules(mask, STROKE)
     if rules.any():
         # Printed rules are often darker than the pen: without them the threshold follows the pen.
@@ -129,37 +139,44 @@ def _weights_without_print(survey: NDArray[np.uint8], grey: NDArray[np.uint8]) -
     channels = [find_contrast(np.asarray(channel, np.uint8)) for channel in cv2.split(survey)]
     mask = strong(np.maximum.reduce(channels))
     rules = _rules(mask, _stroke_width(mask))
-    in_grey = rules & strong(find_contrast(grey))
-    if 2 * np.count_nonzero(in_grey) <= np.count_nonzero(rules):  # None, or so pale that grey is enough.
+    printed = np.count_nonzero(rules)
+    if not printed or 2 * np.count_nonzero(rules & strong(find_contrast(grey))) <= printed:  # So pale that grey will do.
         return None
     return weights_without_print(np.dstack(channels), mask, rules, _stroke_width(mask & ~rules))
 
 
 def _survey_scale(shape: tuple[int, ...]) -> float:
-    return min(1.0, _SURVEY_SIDE / max(shape))
+    return 1 / max(1, math.ceil(max(shape) / _SURVEY_SIDE))
 
 
 def _is_light_on_dark(grey: NDArray[np.uint8]) -> bool:
     """Ink is the minority: whether the rare pixels, compared with what is around them, are clearly the bright ones."""
     side = max(15, min(grey.shape) // 8) | 1
-    detail = (grey.astype(np.float32) - cv2.blur(grey, (side, side))).ravel()
-    square = detail * detail
-    return bool(np.dot(square, detail) > _LIGHT_SKEWNESS * len(detail) * square.mean() ** 1.5)
+    around = cv2.blur(grey, (side, side))
+    detail = cv2.subtract(grey, around, dtype=cv2.CV_32F)
+    cubes = float(np.dot(cv2.multiply(detail, detail).ravel(), detail.ravel()))
+    mean_square = cv2.norm(grey, around, cv2.NORM_L2SQR) / grey.size
+    return cubes > _LIGHT_SKEWNESS * grey.size * mean_square**1.5
 
 
 def _resize(grey: NDArray[np.uint8], scale: float) -> NDArray[np.uint8]:
     if scale == 1.0:
         return grey
+    height, width = (max(1, round(side * scale)) for side in grey.shape[:2])
+    part = round(1 / scale) if scale < 1 else 1
+    if scale == 1 / part:  # Whole squares of pixels, whose means are quickly found: the last few pixels may be left out.
+        height, width = (max(1, side // part) for side in grey.shape[:2])
+        grey = grey[: height * part, : width * part]
     method = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
-    size = (max(1, round(grey.shape[1] * scale)), max(1, round(grey.shape[0] * scale)))
-    return np.asarray(cv2.resize(grey, size, interpolation=method), np.uint8)
+    return np.asarray(cv2.resize(grey, (width, height), interpolation=method), np.uint8)
 
 
-def _work_scale(shape: tuple[int, ...], stroke: float) -> float:
-    """From page to working picture; small deviations from `STROKE` aren't worth another interpolation."""
-    scale = STROKE / max(stroke, 1.0)
-    if 0.8 < scale < 1.25:
-        return 1.0
+def _work_scale(shape: tuple[int, ...], survey_scale: float, stroke: float) -> float:
+    """From page to working picture, which is the survey or the page itself where its `stroke` is about `STROKE`."""
+    scale = survey_scale * STROKE / stroke
+    for known in (survey_scale, 1.0):
+        if _TOLERANCE[0] < scale / known < _TOLERANCE[1]:
+            return known
     return min(scale, 3.0, 4000 / max(shape))
 
 

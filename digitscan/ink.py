@@ -140,8 +140,8 @@ def _weights_without_print(survey: NDArray[np.uint8], grey: NDArray[np.uint8]) -
     mask = strong(np.maximum.reduce(channels))
     rules = _rules(mask, _stroke_width(mask))
     printed = np.count_nonzero(rules)
-    if not printed or 2 * np.count_nonzero(rules & strong(find_contrast(grey))) <= printed:  # So pale that grey will do.
-        return None
+    if not printed or 2 * np.count_nonzero(rules & strong(find_contrast(grey))) <= printed:
+        return None  # No print, or so pale that grey is enough.
     return weights_without_print(np.dstack(channels), mask, rules, _stroke_width(mask & ~rules))
 
 
@@ -156,7 +156,7 @@ def _is_light_on_dark(grey: NDArray[np.uint8]) -> bool:
     detail = cv2.subtract(grey, around, dtype=cv2.CV_32F)
     cubes = float(np.dot(cv2.multiply(detail, detail).ravel(), detail.ravel()))
     mean_square = cv2.norm(grey, around, cv2.NORM_L2SQR) / grey.size
-    return cubes > _LIGHT_SKEWNESS * grey.size * mean_square**1.5
+    return bool(cubes > _LIGHT_SKEWNESS * grey.size * mean_square**1.5)
 
 
 def _resize(grey: NDArray[np.uint8], scale: float) -> NDArray[np.uint8]:
@@ -164,7 +164,7 @@ def _resize(grey: NDArray[np.uint8], scale: float) -> NDArray[np.uint8]:
         return grey
     height, width = (max(1, round(side * scale)) for side in grey.shape[:2])
     part = round(1 / scale) if scale < 1 else 1
-    if scale == 1 / part:  # Whole squares of pixels, whose means are quickly found: the last few pixels may be left out.
+    if scale == 1 / part:  # Means of whole squares are quickly found; what is left over at the sides is less than one.
         height, width = (max(1, side // part) for side in grey.shape[:2])
         grey = grey[: height * part, : width * part]
     method = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
@@ -290,10 +290,10 @@ def _rows_with_runs(ink: NDArray[np.uint8], size: int, around: int) -> NDArray[n
     # Around its middle a run holds so many groups of eight pixels, wherever it begins.
     whole = (size - 15) // 8
     if whole > 0:
-        eights = cv2.erode((eights == 0xFF).view(np.uint8), np.ones((1, whole), np.uint8))
-    some = eights.any(axis=1, keepdims=True)
-    some[0] = True
-    return np.flatnonzero(cv2.dilate(some.view(np.uint8), np.ones((2 * around + 1, 1), np.uint8)))
+        eights = np.asarray(cv2.erode((eights == 0xFF).view(np.uint8), np.ones((1, whole), np.uint8)), np.uint8)
+    some = np.asarray(eights.max(axis=1, keepdims=True), np.uint8)
+    some[0] = 1
+    return np.flatnonzero(cv2.dilate(some, np.ones((2 * around + 1, 1), np.uint8)))
 
 
 def _spanning(runs: NDArray[np.uint8], rules: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -70,8 +70,8 @@ class LineReader:
 
     def _read(self, tape: NDArray[np.uint8]) -> NDArray[np.float32]:
         """The frames of a tape of any width. Wide gaps needn't be read: paper between paper is always the same."""
-        inked = tape.any(axis=0).reshape(1, -1, FRAME).any(axis=2)
-        near = cv2.dilate(inked.view(np.uint8), np.ones((1, 2 * _AROUND + 1), np.uint8))[0] > 0
+        ink = tape.max(axis=0).reshape(-1, FRAME).max(axis=1, keepdims=True)
+        near = cv2.dilate(ink, np.ones((2 * _AROUND + 1, 1), np.uint8))[:, 0] > 0
         frames = np.tile(self._paper, (len(near), 1))
         if near.any():
             frames[near] = self._read_windows(tape[:, np.repeat(near, FRAME)])
@@ -97,4 +97,4 @@ def _read_paper(name: str, network: Network) -> NDArray[np.float32]:
         raise ModelError(problem) from error
     if frames.shape != (1, _WINDOWS[0] // FRAME, FRAME_CLASS_COUNT):
         raise ModelError(problem)
-    return frames[0, frames.shape[1] // 2]
+    return np.asarray(frames[0, frames.shape[1] // 2])

@@ -121,8 +121,7 @@ def throughput(bench: Bench) -> Part:
     ]
     text = (
         f"The time of {SHEET_COPIES[1]} sheets less that of {SHEET_COPIES[0]}. The classifier alone gets each glyph "
-        "once, cut out and normalised, in one process; in digitscan it sees several for a digit, and a line reader reads "
-        "the line first."
+        "once, cut out and normalised, in one process; in digitscan it gets several for a digit, after a line reader."
     )
     return Part("Digits a second", text, table)
 

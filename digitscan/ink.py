@@ -6,25 +6,22 @@ Everything is measured in stroke widths of the page's own pen, so that a 75-dpi 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import cv2
 import numpy as np
 
 from digitscan.colour import weighted_grey, weights_without_print
 from digitscan.components import find_components
-from digitscan.schema import Ink
+from digitscan.lines import digit_height
+from digitscan.schema import Ink, survey_reduction
+from digitscan.strips import DIGIT_ROWS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 STROKE = 4.0
 """Stroke width in pixels that pages are scaled to; thin enough to be fast, thick enough to be cut apart."""
-
-_SURVEY_SIDE = 2500
-"""Longest side of the picture on which a page's stroke width and skew are measured first: of a larger page it is half
-the size, a third of it, and so on, which is averaged fastest.
-"""
 
 _TOLERANCE = (0.8, 1.25)
 """Scales that aren't worth an interpolation."""
@@ -73,6 +70,23 @@ _MIN_CONTRAST = 14
 """Of 255: paper texture and the noise of a scanner stay below it."""
 
 
+class _Survey(NamedTuple):
+    """A page at the scale at which it was measured; `writing` is the mask without rules, `stroke` its pen's width."""
+
+    scale: float
+    is_negative: bool
+    contrast: NDArray[np.uint8]
+    mask: NDArray[np.bool_]
+    writing: NDArray[np.bool_]
+    stroke: float
+
+    @property
+    def is_too_small(self) -> bool:
+        """Whether there is writing whose digits have fewer rows than the networks see."""
+        boxes = find_components(self.writing).boxes
+        return len(boxes) > 0 and digit_height(boxes, self.stroke) < DIGIT_ROWS
+
+
 def find_ink(pixels: NDArray[np.uint8], *, deskew: bool = True) -> Ink:
     """The ink of one page.
 
@@ -80,23 +94,29 @@ def find_ink(pixels: NDArray[np.uint8], *, deskew: bool = True) -> Ink:
     Returns the ink in a picture scaled to `STROKE` and turned upright. With `deskew` false the page isn't turned.
     """
     grey = to_grey(pixels)
-    scale = _survey_scale(grey.shape)
-    survey = _resize(grey, scale)
-    if _is_light_on_dark(survey):
-        grey, survey = ~grey, ~survey
-    contrast = find_contrast(survey)
+    survey = _survey(grey, _survey_scale(grey.shape))
+    while survey.scale < 1 and survey.is_too_small:
+        survey = _survey(grey, 2 * survey.scale)
+    angle = _skew(survey.mask) if deskew else 0.0
+    scale = _work_scale(grey.shape, survey)
+    work, to_page = upright(~grey if survey.is_negative else grey, scale, angle)
+    if (scale, angle) == (survey.scale, 0.0):
+        return _extract(survey.contrast, survey.mask, to_page)
+    contrast = find_contrast(work)
+    return _extract(contrast, strong(contrast), to_page)
+
+
+def _survey(grey: NDArray[np.uint8], scale: float) -> _Survey:
+    picture = _resize(grey, scale)
+    is_negative = _is_light_on_dark(picture)
+    contrast = find_contrast(~picture if is_negative else picture)
     mask = strong(contrast)
     stroke = _stroke_width(mask)
     rules = _rules(mask, stroke)
-    if rules.any():
-        stroke = _stroke_width(mask & ~rules)
-    angle = _skew(mask) if deskew else 0.0
-    work_scale = _work_scale(grey.shape, scale, stroke)
-    work, to_page = upright(grey, work_scale, angle)
-    if (work_scale, angle) != (scale, 0.0):
-        contrast = find_contrast(work)
-        mask = strong(contrast)
-    return _extract(contrast, mask, to_page)
+    if not rules.any():
+        return _Survey(scale, is_negative, contrast, mask, mask, stroke)
+    writing = mask & ~rules
+    return _Survey(scale, is_negative, contrast, mask, writing, _stroke_width(writing))
 
 
 def find_single_ink(pixels: NDArray[np.uint8]) -> Ink:
@@ -146,7 +166,7 @@ def _weights_without_print(survey: NDArray[np.uint8], grey: NDArray[np.uint8]) -
 
 
 def _survey_scale(shape: tuple[int, ...]) -> float:
-    return 1 / max(1, math.ceil(max(shape) / _SURVEY_SIDE))
+    return 1 / survey_reduction(max(shape))
 
 
 def _is_light_on_dark(grey: NDArray[np.uint8]) -> bool:
@@ -171,10 +191,10 @@ def _resize(grey: NDArray[np.uint8], scale: float) -> NDArray[np.uint8]:
     return np.asarray(cv2.resize(grey, (width, height), interpolation=method), np.uint8)
 
 
-def _work_scale(shape: tuple[int, ...], survey_scale: float, stroke: float) -> float:
-    """From page to working picture, which is the survey or the page itself where its `stroke` is about `STROKE`."""
-    scale = survey_scale * STROKE / stroke
-    for known in (survey_scale, 1.0):
+def _work_scale(shape: tuple[int, ...], survey: _Survey) -> float:
+    """From page to working picture, which is the survey or the page itself where its stroke is about `STROKE`."""
+    scale = survey.scale * STROKE / survey.stroke
+    for known in (survey.scale, 1.0):
         if _TOLERANCE[0] < scale / known < _TOLERANCE[1]:
             return known
     return min(scale, 3.0, 4000 / max(shape))

@@ -67,17 +67,8 @@ class Bench(NamedTuple):
 
 def digitscan(folder: Path, *options: str) -> list[str]:
     """The command that reads a folder."""
-    return [
-        sys.executable,
-        "-m",
-        "digitscan",
-        "classify",
-        str(folder),
-        "-q",
-        "-o",
-        str(folder.with_suffix(".csv")),
-        *options,
-    ]
+    report = str(folder.with_suffix(".csv"))
+    return [sys.executable, "-m", "digitscan", "classify", str(folder), "-q", "-o", report, *options]
 
 
 def imread(folder: Path, jobs: int) -> list[str]:

@@ -207,8 +207,8 @@ def peers(bench: Bench) -> Part:
     text = (
         "Each reader in one process, with as many threads as it takes; seconds an image without the start, which is "
         "the time until the first image is read. The sample pages are those of one page each, without OpenCV's sheet. "
-        "Of a page all digits count, in the order in which they were read, sure or not; one of them is a printed letter "
-        "without any digit, where each digit that is read is an error. Goal: 20 times."
+        "Of a page all digits count, in the order in which they were read, sure or not; one page is a printed letter "
+        "without any digit, where each that is read is an error. Goal: 20 times."
     )
     return Part("Other readers", text, table)
 

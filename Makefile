@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test lint clean
+.PHONY: demo test lint bench clean
 
 # Exit code 6 says that some pages could not be read: the samples hold one damaged file on purpose.
 demo: $(VENV)/ready
@@ -20,6 +20,12 @@ lint: $(VENV)/ready-for-tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# What digitscan costs beside reading the files, into benchmarks/results.md: half an hour, and 4 GB in TMPDIR for a while.
+# Less of both, and less certain: make bench PAGES=100
+PAGES ?= 10000
+bench: $(VENV)/ready-for-tests
+	$(BIN)/python benchmarks/speed.py --pages $(PAGES)
 
 clean:
 	rm -rf $(VENV) report.csv

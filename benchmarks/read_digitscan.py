@@ -1,4 +1,4 @@
-"""Reads strips with digitscan, one after the other: prints `file<TAB>text`."""
+"""Reads strips or pages with digitscan, one after the other: prints `file<TAB>text`."""
 
 import argparse
 import sys
@@ -8,11 +8,12 @@ from digitscan.schema import Layout, PageFailure, Settings
 
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--model")
+parser.add_argument("--layout", type=Layout, default=Layout.LINE)
 parser.add_argument("files", nargs="+")
 options = parser.parse_args()
 
 reader = load_reader(options.model)
-settings = Settings(layout=Layout.LINE, jobs=1)
+settings = Settings(layout=options.layout, jobs=1)
 for file in options.files:
     # A scan for each strip: one scan of them all would classify many at a time.
     for page in scan([file], reader, settings):

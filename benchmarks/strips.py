@@ -46,6 +46,10 @@ class Strips(NamedTuple):
         """Those whose names begin so."""
         return self._only(path for path, name in self.names.items() if name.startswith(prefix))
 
+    def joined(self) -> Strips:
+        """With all digits of a page as one line: readers differ in what they take for a line."""
+        return Strips({name: tuple(map(_as_one_line, pages)) for name, pages in self.truth.items()}, self.names)
+
     def _only(self, paths: Iterable[str]) -> Strips:
         names = {path: self.names[path] for path in paths}
         return Strips({name: self.truth[name] for name in names.values()}, names)
@@ -54,6 +58,11 @@ class Strips(NamedTuple):
         """How well these strips were read; pages of others are passed over."""
         own = (page for page in pages if page.file in self.names)
         return evaluate_truth(self.truth, self.names, own, Settings().min_confidence)
+
+
+def _as_one_line(lines: Lines) -> Lines:
+    digits = "".join(lines).replace(" ", "")
+    return (digits,) if digits else ()
 
 
 def add_arguments(parser: ArgumentParser) -> None:

@@ -193,7 +193,6 @@ def classify(
 ) -> None:
     """Read the digits in folders of scans and write a CSV."""
     from digitscan import display, files, lock, report, scan
-    from digitscan.review import Review
 
     _check_combination(per, review, resume=resume, needs_resume=checksum or prune)
     settings = Settings(
@@ -210,7 +209,7 @@ def classify(
     console = _stderr(quiet)
     log.start(log_file, log_format, console if verbose else None)
     log.event("start", version=__version__, inputs=inputs, output=output)
-    to_review = Review("report.csv" if output in (None, "-") else output, settings)
+    to_review = _review(output, settings) if review else None
     with lock.locked(output, wait):
         found: Iterable[str | PageFailure] = files.find_pages(inputs)
         total = None  # A million files needn't be known before the first is read,
@@ -219,7 +218,7 @@ def classify(
             total = len(found)
         reader = scan.load_reader(model)
         keepers: list[PagePictures | Review] = [*_pictures(debug, annotate, settings, reader)]
-        keepers += [to_review] if review else []
+        keepers += [to_review] if to_review else []
         view = display.ScanView(console, total)
         with (
             report.CsvReport(output, settings, excel=excel) as rows,
@@ -234,7 +233,7 @@ def classify(
                 for keeper in keepers:
                     keeper.add(page)
     log.event("summary", **view.finish(rows.summary, output))
-    if review:
+    if review and to_review:
         to_review.write(review, excel=excel)
         display.show_review(console, to_review, review)
     raise typer.Exit(rows.summary.exit_code)
@@ -252,6 +251,12 @@ def _check_combination(per: Per, review: Path | None, *, resume: bool, needs_res
 def _pictures(debug: Path | None, annotate: Path | None, settings: Settings, reader: Reader) -> list[PagePictures]:
     steps = [_debug_pictures(debug, settings, reader)] if debug else []
     return [*steps, _annotations(annotate, settings)] if annotate else steps
+
+
+def _review(output: str | None, settings: Settings) -> Review:
+    from digitscan.review import Review
+
+    return Review("report.csv" if output in (None, "-") else output, settings)
 
 
 def _journal(output: str | None, settings: Settings, reader: Reader, checksum: bool, prune: bool) -> Journal:

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
+from digitscan.components import find_components
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -90,9 +92,7 @@ def _without_sides(mask: NDArray[np.bool_], stroke: float) -> NDArray[np.bool_]:
 
 def _marks(mask: NDArray[np.bool_], stroke: float) -> NDArray[np.bool_]:
     """The connected parts of a mask that have the size of a digit."""
-    _, labels, stats, _ = cv2.connectedComponentsWithStats(mask.view(np.uint8), connectivity=8)
-    width, height = stats[:, cv2.CC_STAT_WIDTH], stats[:, cv2.CC_STAT_HEIGHT]
+    parts = find_components(mask)
+    width, height = parts.boxes[:, 2], parts.boxes[:, 3]
     narrow, low, long = (side * stroke for side in _MARK_SIDES)
-    fits = (width > narrow) & (height > low) & (np.maximum(width, height) < long)
-    fits[0] = False
-    return np.asarray(fits[labels])
+    return parts.mask((width > narrow) & (height > low) & (np.maximum(width, height) < long))

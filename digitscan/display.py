@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
@@ -46,7 +46,7 @@ def stdout() -> Console:
 
 
 class ScanView:
-    """A bar of the files read, drawn on a terminal; elsewhere a plain line now and then."""
+    """A bar of the files read, and the counts under it, drawn on a terminal; elsewhere a plain line now and then."""
 
     def __init__(self, console: Console, files: int | None) -> None:
         self._console = console
@@ -56,17 +56,18 @@ class ScanView:
             TextColumn("{task.percentage:>3.0f} %"),
             BarColumn(),
             MofNCompleteColumn(),
-            TextColumn("files · {task.fields[counts]}"),
+            TextColumn("files, time left"),
             TimeRemainingColumn(),
             console=console,
-            transient=True,
-            disable=not console.is_terminal,
         )
-        self._task = self._progress.add_task("", total=files, counts="")
+        self._task = self._progress.add_task("", total=files)
+        self._line = Text()
 
-    def shown(self) -> Progress:
+    def shown(self) -> AbstractContextManager[object]:
         """Drawn while a `with` block runs."""
-        return self._progress
+        if not self._console.is_terminal:
+            return nullcontext()
+        return Live(Group(self._progress, self._line), console=self._console, transient=True)
 
     def update(self, page: PageNumbers | PageFailure, summary: Summary) -> None:
         """After each page."""
@@ -75,14 +76,15 @@ class ScanView:
             self._progress.advance(self._task)
         now = time.monotonic()
         if self._console.is_terminal:
-            self._progress.update(self._task, counts=self._counts(summary, now))
+            self._line.plain = self._counts(summary, now)
         elif now - self._said >= _SECONDS_BETWEEN_LINES:
             self._said = now
             self._console.print(self._counts(summary, now), soft_wrap=True)
 
     def _counts(self, summary: Summary, now: float) -> str:
-        speed = summary.pages / max(now - self._started, 1e-3)
-        counts = f"{summary.pages:,} pages · {summary.digits:,} digits · {speed:,.0f} pages/s"
+        seconds = max(now - self._started, 1e-3)
+        counts = f"{summary.pages:,} pages · {summary.digits:,} digits · {summary.pages / seconds:,.1f} pages/s"
+        counts += f" · {summary.digits / seconds:,.0f} digits/s"
         return counts + (f" · {summary.errors:,} errors" if summary.errors else "")
 
     def finish(self, summary: Summary, output: str | None) -> dict[str, int | float]:

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import os
+from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-from natsort import natsort_keygen, ns
+from typing import TYPE_CHECKING, Any
 
 from digitscan.errors import NoInputError
 from digitscan.schema import PageFailure
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".jpe", ".webp", ".bmp", ".dib", ".tif", ".tiff", ".pdf")
 """Names that a walk takes, in any case. What a file really holds is decided when it is read."""
-
-_natural = natsort_keygen(alg=ns.IGNORECASE)
 
 
 def find_pages(inputs: Sequence[str]) -> Iterator[str | PageFailure]:
@@ -100,14 +97,21 @@ def _walk(folder: str, seen: set[tuple[int, int]]) -> Iterator[str | PageFailure
 def _listing(folder: str) -> Iterator[tuple[str, bool]]:
     """The entries of `folder` that a walk takes, in natural order: path, and whether it is a folder."""
     start = folder if folder.endswith(("/", os.sep)) else folder + os.sep
-    taken = []
+    natural, taken = _natural_key(), []
     with os.scandir(folder) as entries:
         for entry in entries:
             is_folder = _is_folder(entry)
             if not entry.name.startswith(".") and (is_folder or entry.name.lower().endswith(SUFFIXES)):
                 taken.append((entry.name, is_folder))
-    taken.sort(key=lambda item: (_natural(item[0]), item))  # The name itself decides between 1.png and 01.png.
+    taken.sort(key=lambda item: (natural(item[0]), item))  # The name itself decides between 1.png and 01.png.
     return ((start + name, is_folder) for name, is_folder in taken)
+
+
+@cache
+def _natural_key() -> Callable[[str], Any]:
+    from natsort import natsort_keygen, ns  # Slow to import, and a file alone needs no order.
+
+    return natsort_keygen(alg=ns.IGNORECASE)
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:

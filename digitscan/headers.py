@@ -20,6 +20,8 @@ class Header(NamedTuple):
     width: int
     height: int
     alpha: bool = False
+    channels: int | None = None
+    """Of a JPEG, which alone can be decoded at a part of its size."""
 
 
 def header_reader(head: bytes) -> Callable[[bytes], Header]:
@@ -64,8 +66,8 @@ def _jpeg_header(data: bytes) -> Header:
             at += 1
             continue
         if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
-            height, width = struct.unpack_from(">HH", data, at + 5)
-            header = header or Header(width, height)
+            height, width, channels = struct.unpack_from(">HHB", data, at + 5)
+            header = header or Header(width, height, channels=channels)
         at += 2 + length
     if data.find(b"\xff\xd9", at) < 0:
         raise PageError(TRUNCATED)

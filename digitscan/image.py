@@ -19,7 +19,7 @@ import numpy as np
 
 from digitscan.errors import PageError
 from digitscan.headers import TRUNCATED, UNDECODABLE, Header, header_reader
-from digitscan.schema import Page, PageFailure
+from digitscan.schema import Page, PageFailure, survey_reduction
 from digitscan.tiff import Tag, Tiff
 
 if TYPE_CHECKING:
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from digitscan.schema import Settings
     from digitscan.tiff import Tags
 
-    Draw = Callable[[], NDArray[np.uint8]]
-    """Decodes one page."""
+    Draw = Callable[[], tuple[NDArray[np.uint8], int]]
+    """Decodes one page: its pixels, and how many times smaller it is than in the file."""
 
 _EXPECTED = (PageError, OSError, MemoryError, struct.error, cv2.error)
 
@@ -63,10 +63,18 @@ _COLOURED_SHARE = 1e-4
 """A page with a larger share of coloured pixels keeps its colour: one number in coloured ink is enough."""
 
 
+_REDUCED = {
+    1: (cv2.IMREAD_GRAYSCALE, cv2.IMREAD_COLOR),
+    2: (cv2.IMREAD_REDUCED_GRAYSCALE_2, cv2.IMREAD_REDUCED_COLOR_2),
+    4: (cv2.IMREAD_REDUCED_GRAYSCALE_4, cv2.IMREAD_REDUCED_COLOR_4),
+    8: (cv2.IMREAD_REDUCED_GRAYSCALE_8, cv2.IMREAD_REDUCED_COLOR_8),
+}
+"""How OpenCV is asked for a JPEG at a part of its size, grey and in colour."""
+
 _WHITE_IS_0, _BLACK_IS_0, _RGB = 0, 1, 2
 
 
-def read_pages(file: str, settings: Settings, first: int = 1) -> Iterator[Page | PageFailure]:
+def read_pages(file: str, settings: Settings, first: int = 1, *, reduced: bool = False) -> Iterator[Page | PageFailure]:
     """Reads the pages of one file, each decoded only when it is asked for.
 
     The content decides about the format, not the name: PNG, JPEG, WebP, BMP, TIFF (also BigTIFF; reduced-size copies
@@ -85,13 +93,14 @@ def read_pages(file: str, settings: Settings, first: int = 1) -> Iterator[Page |
         file: Path of the file, regular or a link to one.
         settings: `dpi` for PDF; a page with more than `max_pixels` pixels is refused before it is decoded.
         first: The page to begin with, from 1.
+        reduced: Whether JPEGs larger than `SURVEY_SIDE` are decoded at a part of their size, in a part of the time.
 
     Yields:
         Pages in order: uint8, (H, W) grey, or (H, W, 3) BGR where there is colour; 0 is black.
     """
     number = 0
     try:
-        with _opened(file) as stream, closing(_draws(stream, settings)) as draws:
+        with _opened(file) as stream, closing(_draws(stream, settings, reduced)) as draws:
             for draw in draws:
                 number += 1
                 if number >= first:
@@ -115,7 +124,7 @@ def _opened(file: str) -> BinaryIO:
 
 def _page(file: str, number: int, draw: Draw) -> Page | PageFailure:
     try:
-        return Page(file, number, draw())
+        return Page(file, number, *draw())
     except _EXPECTED as error:
         return _failure(file, number, error)
 
@@ -145,7 +154,7 @@ def _message(error: BaseException) -> str:
             return UNDECODABLE
 
 
-def _draws(stream: BinaryIO, settings: Settings) -> Generator[Draw, None, None]:
+def _draws(stream: BinaryIO, settings: Settings, reduced: bool) -> Generator[Draw, None, None]:
     """Yields a function for each page of the file, in order."""
     head = stream.read(1028)
     if not head:
@@ -156,7 +165,7 @@ def _draws(stream: BinaryIO, settings: Settings) -> Generator[Draw, None, None]:
         yield from _pdf_draws(stream, settings)
     else:
         read_header = header_reader(head)
-        yield partial(_draw_image, _content(stream), read_header, settings)
+        yield partial(_draw_image, _content(stream), read_header, settings, reduced)
 
 
 def _content(stream: BinaryIO) -> bytes:
@@ -166,12 +175,17 @@ def _content(stream: BinaryIO) -> bytes:
     return stream.read()
 
 
-def _draw_image(data: bytes, read_header: Callable[[bytes], Header], settings: Settings) -> NDArray[np.uint8]:
+def _draw_image(
+    data: bytes, read_header: Callable[[bytes], Header], settings: Settings, reduced: bool
+) -> tuple[NDArray[np.uint8], int]:
     header = read_header(data)
     _check_size(header.width, header.height, settings)
+    if reduced and header.channels:
+        reduction = min(survey_reduction(max(header.width, header.height)), max(_REDUCED))
+        return _plain(_decode(data, _REDUCED[reduction][header.channels > 1])), reduction
     # OpenCV either keeps the transparency or turns the picture upright.
     flags = cv2.IMREAD_UNCHANGED if header.alpha else cv2.IMREAD_ANYCOLOR | cv2.IMREAD_ANYDEPTH
-    return _plain(_on_white(_eight_bit(_decode(data, flags))))
+    return _plain(_on_white(_eight_bit(_decode(data, flags)))), 1
 
 
 def _check_size(width: float, height: float, settings: Settings) -> None:
@@ -192,7 +206,7 @@ def _value(tags: Tags, tag: Tag, default: int) -> int:
     return int(tags[tag][0]) if tag in tags else default
 
 
-def _draw_tiff(tiff: Tiff, at: int, tags: Tags, settings: Settings) -> NDArray[np.uint8]:
+def _draw_tiff(tiff: Tiff, at: int, tags: Tags, settings: Settings) -> tuple[NDArray[np.uint8], int]:
     _check_size(_value(tags, Tag.WIDTH, 0), _value(tags, Tag.HEIGHT, 0), settings)
     _check_complete(tags, len(tiff.data))
     bits, photometric = _value(tags, Tag.BITS, 1), _value(tags, Tag.PHOTOMETRIC, 1)
@@ -206,7 +220,7 @@ def _draw_tiff(tiff: Tiff, at: int, tags: Tags, settings: Settings) -> NDArray[n
     extra = _value(tags, Tag.EXTRA_SAMPLES, 1)
     if extra == 0 and pixels.ndim == 3:  # A fourth channel that isn't alpha.
         pixels = pixels[:, :, :3]
-    return _plain(_on_white(pixels, premultiplied=not deep or extra == 1))
+    return _plain(_on_white(pixels, premultiplied=not deep or extra == 1)), 1
 
 
 def _check_complete(tags: Tags, size: int) -> None:
@@ -243,7 +257,7 @@ def _pdf_is_whole(stream: BinaryIO) -> bool:
     return b"%%EOF" in stream.read().rstrip(b"\0\t\n\r ")[-1024:]
 
 
-def _draw_pdf(document: pypdfium2.PdfDocument, index: int, settings: Settings) -> NDArray[np.uint8]:
+def _draw_pdf(document: pypdfium2.PdfDocument, index: int, settings: Settings) -> tuple[NDArray[np.uint8], int]:
     import pypdfium2
 
     scale = settings.dpi / 72
@@ -252,7 +266,7 @@ def _draw_pdf(document: pypdfium2.PdfDocument, index: int, settings: Settings) -
             width, height = page.get_size()
             _check_size(ceil(width * scale), ceil(height * scale), settings)
             with closing(page.render(scale=scale)) as bitmap:
-                return _plain(bitmap.to_numpy().copy())
+                return _plain(bitmap.to_numpy().copy()), 1
     except pypdfium2.PdfiumError as error:
         raise PageError(_UNREADABLE_PDF) from error
 

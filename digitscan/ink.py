@@ -6,13 +6,16 @@ Everything is measured in stroke widths of the page's own pen, so that a 75-dpi 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import cv2
 import numpy as np
 
 from digitscan.colour import weighted_grey, weights_without_print
-from digitscan.schema import Ink
+from digitscan.components import find_components
+from digitscan.lines import digit_height
+from digitscan.schema import Ink, survey_reduction
+from digitscan.strips import DIGIT_ROWS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -20,8 +23,8 @@ if TYPE_CHECKING:
 STROKE = 4.0
 """Stroke width in pixels that pages are scaled to; thin enough to be fast, thick enough to be cut apart."""
 
-_SURVEY_SIDE = 2000
-"""Longer side of the small picture on which a page's stroke width and skew are measured first."""
+_TOLERANCE = (0.8, 1.25)
+"""Scales that aren't worth an interpolation."""
 
 _RULE_LENGTH = 24.0
 """In stroke widths: a straight run this long isn't part of a digit."""
@@ -67,6 +70,23 @@ _MIN_CONTRAST = 14
 """Of 255: paper texture and the noise of a scanner stay below it."""
 
 
+class _Survey(NamedTuple):
+    """A page at the scale at which it was measured; `writing` is the mask without rules, `stroke` its pen's width."""
+
+    scale: float
+    is_negative: bool
+    contrast: NDArray[np.uint8]
+    mask: NDArray[np.bool_]
+    writing: NDArray[np.bool_]
+    stroke: float
+
+    @property
+    def is_too_small(self) -> bool:
+        """Whether there is writing whose digits have fewer rows than the networks see."""
+        boxes = find_components(self.writing).boxes
+        return len(boxes) > 0 and digit_height(boxes, self.stroke) < DIGIT_ROWS
+
+
 def find_ink(pixels: NDArray[np.uint8], *, deskew: bool = True) -> Ink:
     """The ink of one page.
 
@@ -74,16 +94,29 @@ def find_ink(pixels: NDArray[np.uint8], *, deskew: bool = True) -> Ink:
     Returns the ink in a picture scaled to `STROKE` and turned upright. With `deskew` false the page isn't turned.
     """
     grey = to_grey(pixels)
-    survey_scale = _survey_scale(grey.shape)
-    survey = _resize(grey, survey_scale)
-    if _is_light_on_dark(survey):
-        grey, survey = ~grey, ~survey
-    mask = strong(find_contrast(survey))
+    survey = _survey(grey, _survey_scale(grey.shape))
+    while survey.scale < 1 and survey.is_too_small:
+        survey = _survey(grey, 2 * survey.scale)
+    angle = _skew(survey.mask) if deskew else 0.0
+    scale = _work_scale(grey.shape, survey)
+    work, to_page = upright(~grey if survey.is_negative else grey, scale, angle)
+    if (scale, angle) == (survey.scale, 0.0):
+        return _extract(survey.contrast, survey.mask, to_page)
+    contrast = find_contrast(work)
+    return _extract(contrast, strong(contrast), to_page)
+
+
+def _survey(grey: NDArray[np.uint8], scale: float) -> _Survey:
+    picture = _resize(grey, scale)
+    is_negative = _is_light_on_dark(picture)
+    contrast = find_contrast(~picture if is_negative else picture)
+    mask = strong(contrast)
     stroke = _stroke_width(mask)
-    stroke = _stroke_width(mask & ~_rules(mask, stroke))
-    angle = _skew(mask) if deskew else 0.0
-    work, to_page = upright(grey, _work_scale(grey.shape, stroke / survey_scale), angle)
-    return _extract(work, to_page)
+    rules = _rules(mask, stroke)
+    if not rules.any():
+        return _Survey(scale, is_negative, contrast, mask, mask, stroke)
+    writing = mask & ~rules
+    return _Survey(scale, is_negative, contrast, mask, writing, _stroke_width(writing))
 
 
 def find_single_ink(pixels: NDArray[np.uint8]) -> Ink:
@@ -97,9 +130,7 @@ def find_single_ink(pixels: NDArray[np.uint8]) -> Ink:
     return find_ink(pixels, deskew=False)
 
 
-def _extract(work: NDArray[np.uint8], to_page: NDArray[np.float64]) -> Ink:
-    contrast = find_contrast(work)
-    mask = strong(contrast)
+def _extract(contrast: NDArray[np.uint8], mask: NDArray[np.bool_], to_page: NDArray[np.float64]) -> Ink:
     rules = _rules(mask, STROKE)
     if rules.any():
         # Printed rules are often darker than the pen: without them the threshold follows the pen.
@@ -128,37 +159,44 @@ def _weights_without_print(survey: NDArray[np.uint8], grey: NDArray[np.uint8]) -
     channels = [find_contrast(np.asarray(channel, np.uint8)) for channel in cv2.split(survey)]
     mask = strong(np.maximum.reduce(channels))
     rules = _rules(mask, _stroke_width(mask))
-    in_grey = rules & strong(find_contrast(grey))
-    if 2 * np.count_nonzero(in_grey) <= np.count_nonzero(rules):  # None, or so pale that grey is enough.
-        return None
+    printed = np.count_nonzero(rules)
+    if not printed or 2 * np.count_nonzero(rules & strong(find_contrast(grey))) <= printed:
+        return None  # No print, or so pale that grey is enough.
     return weights_without_print(np.dstack(channels), mask, rules, _stroke_width(mask & ~rules))
 
 
 def _survey_scale(shape: tuple[int, ...]) -> float:
-    return min(1.0, _SURVEY_SIDE / max(shape))
+    return 1 / survey_reduction(max(shape))
 
 
 def _is_light_on_dark(grey: NDArray[np.uint8]) -> bool:
     """Ink is the minority: whether the rare pixels, compared with what is around them, are clearly the bright ones."""
     side = max(15, min(grey.shape) // 8) | 1
-    detail = (grey.astype(np.float32) - cv2.blur(grey, (side, side))).ravel()
-    square = detail * detail
-    return bool(np.dot(square, detail) > _LIGHT_SKEWNESS * len(detail) * square.mean() ** 1.5)
+    around = cv2.blur(grey, (side, side))
+    detail = cv2.subtract(grey, around, dtype=cv2.CV_32F)
+    cubes = float(np.dot(cv2.multiply(detail, detail).ravel(), detail.ravel()))
+    mean_square = cv2.norm(grey, around, cv2.NORM_L2SQR) / grey.size
+    return bool(cubes > _LIGHT_SKEWNESS * grey.size * mean_square**1.5)
 
 
 def _resize(grey: NDArray[np.uint8], scale: float) -> NDArray[np.uint8]:
     if scale == 1.0:
         return grey
+    height, width = (max(1, round(side * scale)) for side in grey.shape[:2])
+    part = round(1 / scale) if scale < 1 else 1
+    if scale == 1 / part:  # Means of whole squares are quickly found; what is left over at the sides is less than one.
+        height, width = (max(1, side // part) for side in grey.shape[:2])
+        grey = grey[: height * part, : width * part]
     method = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
-    size = (max(1, round(grey.shape[1] * scale)), max(1, round(grey.shape[0] * scale)))
-    return np.asarray(cv2.resize(grey, size, interpolation=method), np.uint8)
+    return np.asarray(cv2.resize(grey, (width, height), interpolation=method), np.uint8)
 
 
-def _work_scale(shape: tuple[int, ...], stroke: float) -> float:
-    """From page to working picture; small deviations from `STROKE` aren't worth another interpolation."""
-    scale = STROKE / max(stroke, 1.0)
-    if 0.8 < scale < 1.25:
-        return 1.0
+def _work_scale(shape: tuple[int, ...], survey: _Survey) -> float:
+    """From page to working picture, which is the survey or the page itself where its stroke is about `STROKE`."""
+    scale = survey.scale * STROKE / survey.stroke
+    for known in (survey.scale, 1.0):
+        if _TOLERANCE[0] < scale / known < _TOLERANCE[1]:
+            return known
     return min(scale, 3.0, 4000 / max(shape))
 
 
@@ -199,7 +237,7 @@ def _skew(mask: NDArray[np.bool_]) -> float:
     The lower edges of the ink are projected along every angle; where lines lie, the projection is sharpest
     (after H. S. Baird, The skew angle of printed documents, 1987).
     """
-    y, x = np.nonzero(mask[:-1] & ~mask[1:])
+    y, x = np.divmod(np.flatnonzero(mask[:-1] & ~mask[1:]), mask.shape[1])
     if len(x) < _SKEW_POINTS[0]:
         return 0.0
     step = -(-len(x) // _SKEW_POINTS[1])
@@ -238,45 +276,66 @@ def _stroke_width(mask: NDArray[np.bool_]) -> float:
 def _rules(mask: NDArray[np.bool_], stroke: float) -> NDArray[np.bool_]:
     """Pixels of long, nearly straight lines and of the sides of boxes, without the strokes that cross them."""
     ink = mask.view(np.uint8)
-    upright = np.ascontiguousarray(ink.T)
+    upright = _transposed(ink)
     long = _RULE_LENGTH * stroke
-    across, down = _runs(ink, stroke, long), _runs(upright, stroke, long).T
+    across, down = _runs(ink, stroke, long), _transposed(_runs(upright, stroke, long))
     if across.any():
-        down = down | _spanning(_runs(upright, stroke, _SIDE_LENGTH * stroke), across.T).T
+        down = down | _transposed(_spanning(_runs(upright, stroke, _SIDE_LENGTH * stroke), _transposed(across)))
     if down.any():
         across = across | _spanning(_runs(ink, stroke, _SIDE_LENGTH * stroke), down)
     return (across | down) > 0
 
 
+def _transposed(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return np.asarray(cv2.transpose(picture), np.uint8)
+
+
 def _runs(ink: NDArray[np.uint8], stroke: float, length: float) -> NDArray[np.uint8]:
     """Horizontal lines: long runs that may wander by a pixel, where the ink is no thicker than a line would be."""
-    loose = cv2.dilate(ink, np.ones((3, 1), np.uint8))
-    long = cv2.morphologyEx(loose, cv2.MORPH_OPEN, np.ones((1, round(length)), np.uint8))
-    crossing = cv2.morphologyEx(ink, cv2.MORPH_OPEN, np.ones((round(_RULE_THICKNESS * stroke), 1), np.uint8))
-    return cv2.bitwise_and(cv2.bitwise_and(ink, long), cv2.bitwise_not(crossing))  # type: ignore[return-value]
+    size, thickness = round(length), round(_RULE_THICKNESS * stroke)
+    loose = np.asarray(cv2.dilate(ink, np.ones((3, 1), np.uint8)), np.uint8)
+    rows = _rows_with_runs(loose, size, thickness)
+    loose, own = loose[rows], ink[rows]
+    long = cv2.morphologyEx(loose, cv2.MORPH_OPEN, np.ones((1, size), np.uint8))
+    crossing = cv2.morphologyEx(own, cv2.MORPH_OPEN, np.ones((thickness, 1), np.uint8))
+    runs = np.zeros_like(ink)
+    runs[rows] = cv2.bitwise_and(cv2.bitwise_and(own, long), cv2.bitwise_not(crossing))
+    return runs
+
+
+def _rows_with_runs(ink: NDArray[np.uint8], size: int, around: int) -> NDArray[np.intp]:
+    """Rows that may have a run of `size` pixels, and those around them; never none. On most pages there are few."""
+    eights = np.packbits(ink, axis=1)
+    eights[:, -1] |= 0xFF >> (ink.shape[1] - 1) % 8 + 1  # Beyond the picture all counts as ink, as for `morphologyEx`.
+    # Around its middle a run holds so many groups of eight pixels, wherever it begins.
+    whole = (size - 15) // 8
+    if whole > 0:
+        eights = np.asarray(cv2.erode((eights == 0xFF).view(np.uint8), np.ones((1, whole), np.uint8)), np.uint8)
+    some = np.asarray(eights.max(axis=1, keepdims=True), np.uint8)
+    some[0] = 1
+    return np.flatnonzero(cv2.dilate(some, np.ones((2 * around + 1, 1), np.uint8)))
 
 
 def _spanning(runs: NDArray[np.uint8], rules: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Of horizontal runs, those that end at a rule on both sides, as the sides of a box do; a digit seldom does."""
-    _, labels, stats, _ = cv2.connectedComponentsWithStats(runs, connectivity=8)
-    ends = cv2.dilate(np.ascontiguousarray(rules), np.ones((5, 5), np.uint8))
-    keep = np.zeros(len(stats), np.bool_)
-    for index, (x, y, width, height, _) in enumerate(stats.tolist()[1:], start=1):
+    parts = find_components(runs.view(np.bool_))
+    ends = cv2.dilate(rules, np.ones((5, 5), np.uint8))
+    keep = np.zeros(len(parts.boxes), np.bool_)
+    for index, (x, y, width, height) in enumerate(parts.boxes.tolist()):
         rows = slice(y, y + height)
         keep[index] = ends[rows, max(0, x - 2) : x + 3].any() and ends[rows, x + width - 3 : x + width + 2].any()
-    return np.asarray(keep[labels], np.uint8)
+    return parts.mask(keep).view(np.uint8)
 
 
 def _without_specks(mask: NDArray[np.bool_], rules: NDArray[np.bool_], stroke: float) -> NDArray[np.bool_]:
     """Drop what is too small to be even a point made with this pen, and the crumbs that a removed rule left."""
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(mask.view(np.uint8), connectivity=8)
-    beside = cv2.dilate(rules.view(np.uint8), np.ones((3, 3), np.uint8)) > 0
-    is_crumb = np.bincount(labels[beside], minlength=count) > 0
-    size = stats[:, [cv2.CC_STAT_WIDTH, cv2.CC_STAT_HEIGHT]].max(axis=1)
-    is_crumb &= size < _CRUMB * stroke
-    keep = (stats[:, cv2.CC_STAT_AREA] >= _SPECK * stroke * stroke) & ~is_crumb
-    keep[0] = False
-    return np.asarray(keep[labels])
+    parts = find_components(mask)
+    keep = parts.areas >= _SPECK * stroke * stroke
+    if rules.any():
+        beside = cv2.dilate(rules.view(np.uint8), np.ones((3, 3), np.uint8)).reshape(-1)[parts.places] > 0
+        is_crumb = np.bincount(parts.owners[beside], minlength=len(keep) + 1)[1:] > 0
+        keep &= ~(is_crumb & (parts.boxes[:, 2:].max(axis=1) < _CRUMB * stroke))
+    return parts.mask(keep)
 
 
 def _level(contrast: NDArray[np.uint8], mask: NDArray[np.bool_], stroke: float) -> NDArray[np.uint8]:

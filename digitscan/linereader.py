@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
+import cv2
 import numpy as np
 
 from digitscan.errors import ModelError
@@ -24,11 +25,11 @@ if TYPE_CHECKING:
 
     from digitscan.model import ModelCard
 
-_WINDOWS = (384, 1024)
-"""Columns that the network sees at a time: the first if that is all there is."""
+_WINDOWS = (128, 384, 1024)
+"""Columns that the network sees at a time: the fewest that hold what is left."""
 
-_OVERLAP = 64
-"""Columns on both sides of a window that are seen again in the next one: more than the network looks around."""
+_AROUND = 10
+"""Frames on both sides that the network looks at to read one; so many at a window's sides belong to the next one."""
 
 _GAP = 32
 """Columns of paper between two strips, as in training."""
@@ -41,6 +42,8 @@ class LineReader:
     name: str
     card: ModelCard
     _network: Network
+    _paper: NDArray[np.float32]
+    """What the network says of a frame with nothing around it."""
 
     @classmethod
     def load(cls, name: str, threads: int = 1) -> LineReader:
@@ -49,9 +52,8 @@ class LineReader:
         Raises ModelError where it is missing, damaged, or not a line reader.
         """
         content, card = load_model(name, ".tflite")
-        reader = cls(name, card, Network(content, threads))
-        reader._check()
-        return reader
+        network = Network(content, threads)
+        return cls(name, card, network, _read_paper(name, network))
 
     def __call__(self, strips: Sequence[NDArray[np.uint8]]) -> list[NDArray[np.float32]]:
         """For each strip, uint8 (STRIP_HEIGHT, W), probabilities float32 (ceil(W / FRAME), FRAME_CLASS_COUNT).
@@ -67,21 +69,32 @@ class LineReader:
         return [frames[start : start + count] for start, count in zip(starts, counts, strict=False)]
 
     def _read(self, tape: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """The frames of a tape of any width, window by window."""
-        width = next((size for size in _WINDOWS if size - 2 * _OVERLAP >= tape.shape[1]), _WINDOWS[-1])
-        step = width - 2 * _OVERLAP
-        count = -(-tape.shape[1] // step)
-        padded = np.zeros((STRIP_HEIGHT, count * step + 2 * _OVERLAP), np.float32)
-        padded[:, _OVERLAP : _OVERLAP + tape.shape[1]] = tape
-        inner = slice(_OVERLAP // FRAME, (_OVERLAP + step) // FRAME)
-        windows = (padded[None, :, start : start + width] for start in range(0, count * step, step))
-        return np.concatenate([self._network(window)[0, inner] for window in windows])
+        """The frames of a tape of any width. Wide gaps needn't be read: paper between paper is always the same."""
+        ink = tape.max(axis=0).reshape(-1, FRAME).max(axis=1, keepdims=True)
+        near = cv2.dilate(ink, np.ones((2 * _AROUND + 1, 1), np.uint8))[:, 0] > 0
+        frames = np.tile(self._paper, (len(near), 1))
+        if near.any():
+            frames[near] = self._read_windows(tape[:, np.repeat(near, FRAME)])
+        return frames
 
-    def _check(self) -> None:
-        problem = f"{self.name}.tflite is not a line reader; train it again with --arch line"
-        try:
-            shape = self._network(np.zeros((1, STRIP_HEIGHT, _WINDOWS[0]), np.float32)).shape
-        except (ValueError, RuntimeError) as error:
-            raise ModelError(problem) from error
-        if shape != (1, _WINDOWS[0] // FRAME, FRAME_CLASS_COUNT):
-            raise ModelError(problem)
+    def _read_windows(self, tape: NDArray[np.uint8]) -> NDArray[np.float32]:
+        margin, end = FRAME * _AROUND, tape.shape[1]
+        padded = np.pad(tape, ((0, 0), (margin, margin + _WINDOWS[-1])))
+        frames, start = [], 0
+        while start < end:
+            width = next((size for size in _WINDOWS if size - 2 * margin >= end - start), _WINDOWS[-1])
+            window = padded[None, :, start : start + width].astype(np.float32)
+            frames.append(self._network(window)[0, _AROUND:-_AROUND])
+            start += width - 2 * margin
+        return np.concatenate(frames)[: end // FRAME]
+
+
+def _read_paper(name: str, network: Network) -> NDArray[np.float32]:
+    problem = f"{name}.tflite is not a line reader; train it again with --arch line"
+    try:
+        frames = network(np.zeros((1, STRIP_HEIGHT, _WINDOWS[0]), np.float32))
+    except (ValueError, RuntimeError) as error:
+        raise ModelError(problem) from error
+    if frames.shape != (1, _WINDOWS[0] // FRAME, FRAME_CLASS_COUNT):
+        raise ModelError(problem)
+    return np.asarray(frames[0, frames.shape[1] // 2])

@@ -56,7 +56,7 @@ def _link(boxes: NDArray[np.int32], height: float) -> list[NDArray[np.intp]]:
         level = later[common >= _OVERLAP * np.minimum(boxes[later, 3], boxes[index, 3])]
         if len(level):
             group[group == group[level[0]]] = group[index]
-    return [np.flatnonzero(group == label) for label in np.unique(group)]
+    return [np.flatnonzero(group == label) for label in sorted(set(group.tolist()))]
 
 
 def _merge_columns(parts: list[NDArray[np.intp]], boxes: NDArray[np.int32], height: float) -> list[NDArray[np.intp]]:

@@ -7,7 +7,6 @@ import os
 import signal
 import threading
 import traceback
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from enum import Enum
@@ -19,7 +18,7 @@ from digitscan.errors import DigitscanError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from concurrent.futures import Future
+    from concurrent.futures import Future, ProcessPoolExecutor
     from multiprocessing.connection import Connection
     from multiprocessing.context import SpawnProcess
 
@@ -41,6 +40,8 @@ def workers(jobs: int, start: Callable[..., None] | None = None, *arguments: obj
 
     When the block is left early, tasks that haven't begun are dropped.
     """
+    from concurrent.futures import ProcessPoolExecutor
+
     pool = ProcessPoolExecutor(jobs, _CONTEXT, _start, (start, arguments))
     try:
         yield pool
@@ -78,6 +79,8 @@ class LossyPool:
 
         In each process `start` is called with `arguments` first.
         """
+        from concurrent.futures import ThreadPoolExecutor
+
         self._timeout = timeout
         self._initializer = start, arguments
         self._threads = ThreadPoolExecutor(jobs)

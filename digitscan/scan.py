@@ -42,6 +42,7 @@ from digitscan.schema import (
     StripPredictor,
 )
 from digitscan.segment import segment
+from digitscan.strips import DIGIT_ROWS
 from digitscan.turn import turned, turned_back
 
 if TYPE_CHECKING:
@@ -156,7 +157,7 @@ def page_glyphs(page: Page, settings: Settings, read_strips: StripPredictor | No
     """The lattices of one page, whose boxes lead to the page before it is turned, and their normalised candidates."""
     upright = replace(page, pixels=turned(page.pixels, settings.rotate))
     ink = page_ink(upright, settings.layout)
-    back = turned_back(page.pixels.shape, settings.rotate) @ np.vstack([ink.to_page, (0, 0, 1)])
+    back = turned_back(page.pixels.shape, settings.rotate) @ np.vstack([ink.to_page, (0, 0, 1)]) * page.reduction
     segments = segment(replace(ink, to_page=back), settings.layout, read_strips)
     return PageGlyphs(page.file, page.number, segments.lattices, normalize_all(segments.inks), segments.frames)
 
@@ -274,7 +275,7 @@ def _read_part(
 ) -> Iterator[PageGlyphs | PageFailure]:
     """The pages of a file from `first` on, `count` of them at most; fewer are the last."""
     started = time.perf_counter()
-    for page in islice(read_pages(file, settings, first), count):
+    for page in islice(read_pages(file, settings, first, reduced=True), count):
         found = page if isinstance(page, PageFailure) else _glyphs(page, settings, read_strips)
         seconds = time.perf_counter() - started
         yield replace(found, seconds=seconds) if isinstance(found, PageGlyphs) else found
@@ -283,11 +284,22 @@ def _read_part(
 
 def _glyphs(page: Page, settings: Settings, read_strips: StripPredictor | None) -> PageGlyphs | PageFailure:
     try:
-        return page_glyphs(page, settings, read_strips)
+        found = page_glyphs(page, settings, read_strips)
+        if not _is_too_small(found, page.reduction):
+            return found
+        # Only JPEGs are reduced, and these have one page.
+        whole = next(read_pages(page.file, settings))
+        return whole if isinstance(whole, PageFailure) else page_glyphs(whole, settings, read_strips)
     except (MemoryError, cv2.error) as error:
         if not is_out_of_memory(error):
             raise
         return PageFailure(page.file, page.number, OUT_OF_MEMORY, transient=True)
+
+
+def _is_too_small(found: PageGlyphs, reduction: int) -> bool:
+    """Whether a page that was decoded at a part of its size has digits with fewer rows than the networks see."""
+    heights = [lattice.height * np.hypot(*lattice.to_page[:, 0]) / reduction for lattice in found.lattices]
+    return reduction > 1 and len(heights) > 0 and float(np.median(heights)) < DIGIT_ROWS
 
 
 def _place(source: str | Rest) -> Rest:

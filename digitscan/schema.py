@@ -32,6 +32,9 @@ CLASS_COUNT = 12
 UNCERTAIN = 255
 """Label of what a person would argue about; not trained on."""
 
+SURVEY_SIDE = 2500
+"""Longest side of the picture in which a page is looked at first, before its writing decides about the scale."""
+
 STRIP_HEIGHT = 40
 """Rows of a text line's picture for the line reader; a digit is half as high."""
 
@@ -165,11 +168,15 @@ class Box:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One page as it was read: `pixels` is uint8, (H, W) grey or (H, W, 3) BGR; `number` counts from 1."""
+    """One page as it was read: `pixels` is uint8, (H, W) grey or (H, W, 3) BGR; `number` counts from 1.
+
+    Each pixel is a square of `reduction` pixels of the file, where the page was read at a part of its size.
+    """
 
     file: str
     number: int
     pixels: NDArray[np.uint8]
+    reduction: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -315,6 +322,11 @@ class PathWeights:
     pair: Sequence[float]
     sharpness: float = 1.0
     letters: float = 0.0
+
+
+def survey_reduction(longer_side: int) -> int:
+    """How many times smaller a page is for `SURVEY_SIDE`: 1, 2, 4, and so on, as JPEG can be decoded."""
+    return 1 << ((longer_side - 1) // SURVEY_SIDE).bit_length()
 
 
 class StripPredictor(Protocol):

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
+from digitscan.components import find_components
 from digitscan.cut import Cuts, find_cuts
 from digitscan.lines import digit_height, find_lines
 from digitscan.paths import SPAN
@@ -81,7 +82,7 @@ def segment(ink: Ink, layout: Layout, read_strips: StripPredictor | None = None)
         return Segments((), (), (), () if read_strips else None)
     if layout is Layout.DIGIT:
         return _single(ink, read_strips)
-    labels, boxes = _components(ink.mask)
+    labels, boxes, *_ = find_components(ink.mask)
     height = digit_height(boxes, ink.stroke)
     lines = [np.arange(len(boxes))] if layout is Layout.LINE else find_lines(boxes, height)
     heights = [digit_height(boxes[line], ink.stroke) for line in lines]
@@ -127,12 +128,6 @@ def _valleys(
             else:
                 valleys[index] = None
     return valleys
-
-
-def _components(mask: NDArray[np.bool_]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    """Label of every pixel, int32 (H, W) with 0 on paper, and the boxes int32 (N, 4) of the labels 1 to N."""
-    _, labels, stats, _ = cv2.connectedComponentsWithStats(mask.view(np.uint8), connectivity=8)
-    return np.asarray(labels, np.int32), np.asarray(stats[1:, :4], np.int32)
 
 
 def _single(ink: Ink, read_strips: StripPredictor | None) -> Segments:

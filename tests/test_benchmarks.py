@@ -56,6 +56,24 @@ def test_peers_on_one_half(strips: tuple[str, str], tmp_path: Path) -> None:
     assert found["read"].keys() == {"5358.png"}
 
 
+def test_peers_on_whole_pages(tmp_path: Path) -> None:
+    assert cv2.imwrite(str(tmp_path / "page.png"), write_page(["314 159", "26535"]).pixels)
+    truth = tmp_path / "truth.csv"
+    truth.write_text("file,lines\npage.png,314 159|26535\n", "utf-8")
+    found = run("peers.py", str(truth), str(tmp_path), "--layout", "page", "--reader", "digitscan", folder=tmp_path)
+    assert found["digitscan"]["all"]["digits"]["whole"] == 11
+    assert found["digitscan"]["start"] > found["digitscan"]["seconds"] == 0
+
+
+def test_speed(tmp_path: Path) -> None:
+    results = tmp_path / "results.md"
+    found = run("speed.py", "--part", "start", "--pages", "1", "--output", str(results), folder=tmp_path)
+    (names, *rows) = found["Start"]
+    assert [row[0] for row in rows] == ["`classify`, one small page", "`classify --help`"]
+    assert all(float(row[names.index("ratio")]) > 1 for row in rows)
+    assert "| from a cold start |" in results.read_text("utf-8")
+
+
 def test_wrong_labels_are_corrected(strips: tuple[str, str], tmp_path: Path) -> None:
     labels = tmp_path / "labels.csv"
     labels.write_text("file,label,lines\n926.png,926,1\nother.png,2,3\n", "utf-8")

@@ -6,10 +6,11 @@ import cv2
 import numpy as np
 import pytest
 from hypothesis import example, given, settings
+from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from writing import PAPER, PEN, all_digits, noisy, on_paper, write_page
 
-from digitscan.ink import STROKE, find_ink, find_single_ink
+from digitscan.ink import STROKE, _runs, find_ink, find_single_ink
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -339,3 +340,24 @@ def test_the_page_itself_is_left_alone() -> None:
         find_ink(page)
         find_single_ink(page)
         np.testing.assert_array_equal(page, before)
+
+
+@given(
+    arrays(np.bool_, array_shapes(min_dims=2, max_dims=2, max_side=70), fill=st.just(True)),
+    st.floats(1, 3),
+    st.integers(3, 60),
+)
+def test_runs_are_those_of_the_whole_picture(mask: NDArray[np.bool_], stroke: float, length: int) -> None:
+    ink, thickness = mask.view(np.uint8), round(1.8 * stroke)
+    loose = cv2.dilate(ink, np.ones((3, 1), np.uint8))
+    long = cv2.morphologyEx(loose, cv2.MORPH_OPEN, np.ones((1, length), np.uint8))
+    crossing = cv2.morphologyEx(ink, cv2.MORPH_OPEN, np.ones((thickness, 1), np.uint8))
+    np.testing.assert_array_equal(_runs(ink, stroke, length), ink & long & (1 - crossing))
+
+
+@pytest.mark.parametrize(("height", "scale"), [(26, 1.0), (50, 0.5)])
+def test_a_large_page_is_read_at_a_part_of_its_size(height: int, scale: float) -> None:
+    page = write_page(["31415", "92653", "58979", "32384", "62643"], height, margin=height).pixels
+    large = np.full((2600, 1800), page[0, 0], np.uint8) if scale < 1 else page
+    large[: page.shape[0], : page.shape[1]] = page
+    assert find_ink(large).to_page[0, 0] == pytest.approx(1 / scale)

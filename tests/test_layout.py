@@ -15,7 +15,7 @@ LAYERS = (
     {"errors"},
     {"schema"},
     {"lock", "log", "config"},
-    {"cut", "lines", "strips", "paths", "model", "strokes", "contents", "truth"},
+    {"components", "cut", "lines", "strips", "paths", "model", "strokes", "contents", "truth"},
     {"annotate", "summary", "augment", "pool"},
     {"turn", "colour", "allographs", "backgrounds", "hands", "headers", "runtime", "networks", "courses", "journal"},
     {"canvas", "tiff"},

@@ -78,3 +78,22 @@ def test_paper_is_nothing(reader: LineReader) -> None:
 def test_a_classifier_is_no_line_reader(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="--arch line"):
         LineReader.load(write_model(tmp_path))
+
+
+def test_wide_gaps_are_read_as_paper(reader: LineReader) -> None:
+    pixels = np.hstack(
+        [np.pad(strip([digit]), ((0, 0), (FRAME * gap, 0))) for digit, gap in ((3, 0), (5, 700), (7, 30))]
+    )
+    seen: list[int] = []
+    network = reader._network
+
+    def watched(tape: NDArray[np.float32]) -> NDArray[np.float32]:
+        seen.append(tape.shape[2])
+        return network(tape)
+
+    spy = LineReader(reader.name, reader.card, watched, reader._paper)  # type: ignore[arg-type]
+    (frames,) = spy([pixels])
+    expected = np.full(len(frames), NOTHING)
+    expected[[0, 701, 732]] = 3, 5, 7
+    assert frames.argmax(axis=1).tolist() == expected.tolist()
+    assert sum(seen) <= 384

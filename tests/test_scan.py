@@ -4,7 +4,7 @@ import multiprocessing
 import os
 import signal
 import time
-from dataclasses import replace
+from dataclasses import astuple, replace
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -366,3 +366,30 @@ def test_no_memory_for_a_page_is_an_error_row(scans: Path, by_heart: ByHeart, mo
     assert isinstance(page, PageFailure)
     assert "not enough memory" in page.message
     assert page.transient
+
+
+@pytest.mark.parametrize("rotate", [0, 90])
+@pytest.mark.parametrize(("height", "seen"), [(60, [2]), (26, [2, 1])])
+def test_large_jpegs_are_decoded_at_the_size_that_their_digits_need(
+    tmp_path: Path, by_heart: ByHeart, monkeypatch: pytest.MonkeyPatch, height: int, seen: list[int], rotate: int
+) -> None:
+    page, _ = write_page(["31415 92653", "58979 32384", "62643 38327"], height, margin=200)
+    pixels = np.full((3000, 2600), page[0, 0], np.uint8)
+    pixels[: page.shape[0], : page.shape[1]] = page
+    for name in ("large.jpg", "large.png"):
+        assert cv2.imwrite(str(tmp_path / name), np.rot90(pixels, rotate // 90))
+    reductions: list[int] = []
+
+    def watched(page: Page, *arguments: object) -> object:
+        reductions.append(page.reduction)
+        return page_glyphs(page, *arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(scan_module, "page_glyphs", watched)
+    settings = Settings(jobs=1, rotate=rotate)
+    jpeg, png = scan([str(tmp_path / name) for name in ("large.jpg", "large.png")], Reader(by_heart), settings)
+    assert reductions == [*seen, 1]
+    assert isinstance(jpeg, PageNumbers)
+    assert isinstance(png, PageNumbers)
+    assert texts(jpeg) == texts(png)
+    for one, other in zip(jpeg.numbers, png.numbers, strict=True):
+        assert [abs(a - b) <= 4 for a, b in zip(astuple(one.box), astuple(other.box), strict=True)] == [True] * 4

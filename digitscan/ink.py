@@ -86,6 +86,28 @@ def find_ink(pixels: NDArray[np.uint8], *, deskew: bool = True) -> Ink:
     return _extract(work, to_page)
 
 
+def find_form_ink(grey: NDArray[np.uint8], printed: NDArray[np.bool_]) -> Ink:
+    """The ink that was written on a form, without what is printed there.
+
+    `grey` is uint8 (H, W), upright, dark ink on light paper; `printed` is bool (h, w), true on the form's print, at any
+    size.
+    """
+    survey_scale = _survey_scale(grey.shape)
+    mask = strong(find_contrast(_resize(grey, survey_scale)))
+    mask &= ~_spread(printed, mask.shape)
+    stroke = _stroke_width(mask)
+    stroke = _stroke_width(mask & ~_rules(mask, stroke))
+    work, to_page = upright(grey, _work_scale(grey.shape, stroke / survey_scale), 0.0)
+    return _extract(work, to_page, printed)
+
+
+def _spread(printed: NDArray[np.bool_], shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    """The print at another size, and as far around it as it may lie askew."""
+    sized = cv2.resize(printed.view(np.uint8) * np.uint8(255), shape[::-1], interpolation=cv2.INTER_LINEAR)
+    reach = 2 * round(STROKE / 2) + 1
+    return np.asarray(cv2.dilate(sized, np.ones((reach, reach), np.uint8)) > 127)
+
+
 def find_single_ink(pixels: NDArray[np.uint8]) -> Ink:
     """The ink of a picture of one digit.
 
@@ -97,16 +119,23 @@ def find_single_ink(pixels: NDArray[np.uint8]) -> Ink:
     return find_ink(pixels, deskew=False)
 
 
-def _extract(work: NDArray[np.uint8], to_page: NDArray[np.float64]) -> Ink:
+def _extract(
+    work: NDArray[np.uint8], to_page: NDArray[np.float64], printed: NDArray[np.bool_] | None = None
+) -> Ink:
     contrast = find_contrast(work)
     mask = strong(contrast)
     rules = _rules(mask, STROKE)
+    if printed is not None:
+        printed = _spread(printed, mask.shape)
+        rules |= printed
     if rules.any():
         # Printed rules are often darker than the pen: without them the threshold follows the pen.
         near = cv2.dilate(rules.view(np.uint8), np.ones((3, 3), np.uint8)) > 0
-        mask = contrast > _threshold(contrast[~near])
-        rules |= _rules(mask, STROKE)
-        mask &= ~rules
+        inked = contrast > _threshold(contrast[~near])
+        rules |= _rules(inked, STROKE)
+        mask = inked & ~rules
+        if printed is not None:
+            mask |= inked & printed & _bridged(mask)
     stroke = _stroke_width(mask)
     mask = _without_specks(mask, rules, stroke)
     return Ink(mask, _level(contrast, mask, stroke), stroke, to_page)
@@ -277,6 +306,13 @@ def _without_specks(mask: NDArray[np.bool_], rules: NDArray[np.bool_], stroke: f
     keep = (stats[:, cv2.CC_STAT_AREA] >= _SPECK * stroke * stroke) & ~is_crumb
     keep[0] = False
     return np.asarray(keep[labels])
+
+
+def _bridged(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """The ink, and gaps as wide as a printed line between ink on both sides."""
+    side = round(2 * STROKE) | 1
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
+    return np.asarray(cv2.morphologyEx(mask.view(np.uint8), cv2.MORPH_CLOSE, kernel) > 0)
 
 
 def _level(contrast: NDArray[np.uint8], mask: NDArray[np.bool_], stroke: float) -> NDArray[np.uint8]:

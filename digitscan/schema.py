@@ -107,6 +107,10 @@ COLUMNS: dict[Per, tuple[str, ...]] = {
 """Columns of the report. `lines` has a page's lines separated by `|`, the numbers of a line by a space."""
 
 
+FORM_COLUMNS = ("file", "page", "form", "status", "confidence", "message")
+"""Columns of a report of forms; those of the fields stand before the message."""
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """The one source of defaults, for the command line and for the library."""
@@ -127,6 +131,10 @@ class Settings:
     """A page with more pixels is refused before it is decoded."""
     page_timeout: float | None = None
     """Seconds after which the reading of a page is given up; None waits for ever."""
+    fields: tuple[str, ...] = ()
+    """Names of the fields of forms: the report has a row a page, with a column for each."""
+    confidences: bool = False
+    """Whether each field has a column for its confidence as well."""
 
     def __post_init__(self) -> None:
         """Take `layout` and `per` as text too. Raises UsageError for values that can't be."""
@@ -199,23 +207,44 @@ class Digit:
 
 
 @dataclass(frozen=True, slots=True)
+class FieldValue:
+    """What a form's field says: `text` as the report has it, and `problem`, the rule that it breaks, or nothing.
+
+    `box` is the field's on the page.
+    """
+
+    name: str
+    text: str
+    problem: str
+    box: Box
+
+
+@dataclass(frozen=True, slots=True)
 class Number:
-    """A run of digits that belong together; `line` and `number` count from 1 within the page and the line."""
+    """A run of digits that belong together; `line` and `number` count from 1 within the page and the line.
+
+    On a form each `field` is one, on a line of its own, and may have no digits.
+    """
 
     line: int
     number: int
     confidence: float
     digits: tuple[Digit, ...]
+    field: FieldValue | None = None
 
     @property
     def text(self) -> str:
-        """The digits alone, leading zeros kept."""
-        return "".join(digit.text for digit in self.digits)
+        """The digits alone, leading zeros kept; what a field says."""
+        return self.field.text if self.field else "".join(digit.text for digit in self.digits)
 
     @property
     def box(self) -> Box:
-        """The smallest box around all its digits."""
-        return Box.around([digit.box for digit in self.digits])
+        """The smallest box around all its digits; that of the field."""
+        return self.field.box if self.field else Box.around([digit.box for digit in self.digits])
+
+    def is_doubtful(self, min_confidence: float) -> bool:
+        """Whether a person should look at it."""
+        return self.confidence < min_confidence or bool(self.field and self.field.problem)
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,6 +256,8 @@ class PageNumbers:
     numbers: tuple[Number, ...]
     seconds: float = field(default=0.0, compare=False)
     """What its reading and cutting took; 0 where it wasn't read now."""
+    form: str = ""
+    """The form that the page is, if it was read as one: then the numbers are its fields."""
 
 
 PageResult = PageNumbers | PageFailure
@@ -323,6 +354,20 @@ class StripPredictor(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class PlacedForm:
+    """A form as it lies on a page: which of those that were given, and the boxes of all its fields on the page.
+
+    `lattices` are the fields that the page's lattices belong to, and `regions`, float64 (L, 4), the boxes of these in
+    the pixels of the lattices.
+    """
+
+    form: int
+    boxes: tuple[Box, ...]
+    lattices: tuple[int, ...]
+    regions: NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
 class PageGlyphs:
     """What a worker returns for a page: never the page itself, only 784 bytes a candidate and 22 a column of a line.
 
@@ -337,6 +382,7 @@ class PageGlyphs:
     glyphs: NDArray[np.uint8]
     frames: tuple[NDArray[np.float32], ...] | None
     seconds: float = 0.0
+    form: PlacedForm | None = None
 
 
 class LabelledLine(NamedTuple):

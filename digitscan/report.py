@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, BinaryIO, Self
 
 from digitscan.errors import DigitscanError, Interrupted, NoInputError, OutputError, PageError, UsageError
 from digitscan.lock import real_target
-from digitscan.schema import COLUMNS, Box, PageFailure, Per, Status
+from digitscan.schema import COLUMNS, FORM_COLUMNS, FORM_ENDING, Box, PageFailure, Per, Status
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
@@ -39,6 +39,9 @@ _BOM = b"\xef\xbb\xbf"
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20", "'")
 """What OWASP's page on CSV injection names, signs also in full width, and the apostrophe that disarms them."""
 
+_NEGATIVE = re.compile(r"-[0-9]+(\.[0-9]+)?")
+"""A number, which no spreadsheet runs."""
+
 _NOT_UTF8 = re.compile(r"\\u(dc[89a-f][0-9a-f])")
 
 _SPECIAL = re.compile(r'[,"\r\n]')
@@ -50,8 +53,21 @@ _DTYPES = {
 }
 
 
+def columns(settings: Settings) -> tuple[str, ...]:
+    """The columns of the report: those of `COLUMNS`, or, for forms, a column a field and perhaps its confidence."""
+    if not settings.fields:
+        return COLUMNS[settings.per]
+    sure = (confidence_column(name) for name in settings.fields if settings.confidences)
+    return *FORM_COLUMNS, *settings.fields, *sure, *FORM_ENDING
+
+
+def confidence_column(field: str) -> str:
+    """The column with a field's confidence."""
+    return f"{field}_confidence"
+
+
 def rows(page: PageNumbers | PageFailure, settings: Settings) -> list[Row]:
-    """Makes the rows of one page, at least one, with the columns of `COLUMNS[settings.per]`.
+    """Makes the rows of one page, at least one, with the columns that `columns` gives.
 
     A row's confidence is that of its number, of its digit, or the least of its page. Its status is `review` where
     that is below `settings.min_confidence`. It is cut, not rounded, to four decimals: 1.0 means no doubt at all, and
@@ -61,6 +77,8 @@ def rows(page: PageNumbers | PageFailure, settings: Settings) -> list[Row]:
         return [_row(page, settings, {"status": Status.ERROR, "message": page.message})]
     if not page.numbers:
         return [_row(page, settings, {"status": Status.EMPTY})]
+    if settings.fields:
+        return [_row(page, settings, _form_cells(page, settings))]
     cells = {Per.NUMBER: _number_cells, Per.DIGIT: _digit_cells, Per.PAGE: _page_cells}[settings.per]
     return [_row(page, settings, row) for row in cells(page, settings)]
 
@@ -70,7 +88,7 @@ _Cells = dict[str, str | int | float | None]
 
 def _row(page: PageNumbers | PageFailure, settings: Settings, cells: _Cells) -> Row:
     blank: _Cells = {"file": page.file, "page": page.page, "text": "", "lines": "", "message": ""}
-    return tuple((blank | cells).get(column) for column in COLUMNS[settings.per])
+    return tuple((blank | cells).get(column) for column in columns(settings))
 
 
 def _number_cells(page: PageNumbers, settings: Settings) -> Iterator[_Cells]:
@@ -93,14 +111,32 @@ def _page_cells(page: PageNumbers, settings: Settings) -> Iterator[_Cells]:
     yield cells | _certainty(min(number.confidence for number in page.numbers), settings)
 
 
+def _form_cells(page: PageNumbers, settings: Settings) -> _Cells:
+    """One row: the page's confidence is that of its least certain field."""
+    fields = [(number.field, number.confidence) for number in page.numbers if number.field]
+    sure = {confidence_column(field.name): _cut(confidence) for field, confidence in fields}
+    is_doubtful = any(number.is_doubtful(settings.min_confidence) for number in page.numbers)
+    return {
+        **sure,
+        **{field.name: field.text for field, _ in fields},
+        "form": page.form,
+        "confidence": _cut(min(confidence for _, confidence in fields)),
+        "status": Status.REVIEW if is_doubtful else Status.OK,
+        "message": "; ".join(field.problem for field, _ in fields if field.problem),
+    }
+
+
 def _place(box: Box) -> _Cells:
     return {"x": box.x, "y": box.y, "width": box.width, "height": box.height}
 
 
 def _certainty(confidence: float, settings: Settings) -> _Cells:
+    return {"confidence": _cut(confidence), "status": _status(confidence, settings)}
+
+
+def _cut(confidence: float) -> float:
     # Decimal, because 0.57 * 10000 is less than 5700.
-    cut = Decimal(repr(float(confidence))).quantize(Decimal("0.0001"), ROUND_FLOOR)
-    return {"confidence": float(cut), "status": _status(confidence, settings)}
+    return float(Decimal(repr(float(confidence))).quantize(Decimal("0.0001"), ROUND_FLOOR))
 
 
 def _status(confidence: float, settings: Settings) -> Status:
@@ -115,9 +151,10 @@ def frame(pages: Iterable[PageNumbers | PageFailure], settings: Settings) -> pd.
     """
     import pandas as pd
 
-    columns = COLUMNS[settings.per]
-    table = pd.DataFrame([row for page in pages for row in rows(page, settings)], columns=list(columns))
-    return table.astype({column: _DTYPES[column] for column in columns})
+    names = columns(settings)
+    sure = set(map(confidence_column, settings.fields))
+    table = pd.DataFrame([row for page in pages for row in rows(page, settings)], columns=list(names))
+    return table.astype({name: "float64" if name in sure else _DTYPES.get(name, "str") for name in names})
 
 
 @dataclass(slots=True)
@@ -144,7 +181,7 @@ class Summary:
         self.empty += not page.numbers
         self.numbers += len(page.numbers)
         self.digits += sum(len(number.digits) for number in page.numbers)
-        self.review += sum(_status(number.confidence, settings) is Status.REVIEW for number in page.numbers)
+        self.review += sum(number.is_doubtful(settings.min_confidence) for number in page.numbers)
 
     def counts(self, seconds: float) -> dict[str, int | float]:
         """What a program that watches over runs wants to know, by name."""
@@ -194,7 +231,7 @@ class CsvReport:
         self.summary = Summary()
         self._output = None if output == "-" else output
         self._settings = settings
-        self._head = (_BOM if excel else b"") + _csv([COLUMNS[settings.per]])
+        self._head = (_BOM if excel else b"") + _csv([columns(settings)])
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
@@ -252,7 +289,7 @@ def cell_text(cell: str | int | float | None) -> str:
     if isinstance(cell, float):
         return f"{cell:.4f}"
     text = str(cell)
-    return "'" + text if text.startswith(_FORMULA) else text
+    return "'" + text if text.startswith(_FORMULA) and not _NEGATIVE.fullmatch(text) else text
 
 
 def _cell(cell: str | int | float | None) -> str:

@@ -107,8 +107,8 @@ COLUMNS: dict[Per, tuple[str, ...]] = {
 """Columns of the report. `lines` has a page's lines separated by `|`, the numbers of a line by a space."""
 
 
-FORM_COLUMNS = ("file", "page", "form", "status", "confidence", "message")
-"""Columns of a report of forms; those of the fields stand before the message."""
+FORM_COLUMNS, FORM_ENDING = ("file", "page", "status", "confidence"), ("form", "message")
+"""Columns of a report of forms, before and behind those of the fields."""
 
 
 @dataclass(frozen=True, slots=True)

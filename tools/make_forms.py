@@ -157,6 +157,16 @@ FIELDS = (
 )
 
 
+class Paper(Sheet):
+    """A sheet on which points are as thick as people make them, so that they stay points in a scan."""
+
+    def _mark(self, char: str, height: int) -> Floats:
+        if char != ".":
+            return super()._mark(char, height)
+        side = round(0.2 * height)
+        return np.asarray(cv2.circle(np.zeros((side, side), np.float32), (side // 2, side // 2), side // 2, 1.0, -1))
+
+
 def print_form(sheet: Sheet) -> None:
     """Everything that is on the form before anybody writes on it."""
     for line, x, y, size in (*HEAD, *FOOT):
@@ -172,7 +182,7 @@ def print_form(sheet: Sheet) -> None:
 
 def fill(name: str, mnist: Mnist) -> tuple[Sheet, list[str]]:
     """A form that somebody has filled, and what the report shows."""
-    sheet = Sheet(name, mnist, A4, (0.98, 0.98, 0.98), DPI)
+    sheet = Paper(name, mnist, A4, (0.98, 0.98, 0.98), DPI)
     print_form(sheet)
     ink = (BLACK_PEN, BLUE_PEN)[int(sheet.rng.integers(2))]
     return sheet, [_write(sheet, field, TOP + place * PITCH, ink) for place, field in enumerate(FIELDS)]

@@ -51,7 +51,7 @@ def annotate(pixels: NDArray[np.uint8], page: PageNumbers, min_confidence: float
     enlarged = faded(pixels).repeat(scale, axis=0).repeat(scale, axis=1)
     picture = np.pad(enlarged, ((margin, margin), (margin, margin), (0, 0)), constant_values=255)
     for number in page.numbers:
-        _draw(picture, number, scale, margin, text, doubtful=number.confidence < min_confidence)
+        _draw(picture, number, scale, margin, text, doubtful=number.is_doubtful(min_confidence))
     return picture
 
 

@@ -118,7 +118,9 @@ def digits(length: tuple[int, int], bounds: tuple[int, int] | None = None, check
         if symbol >= POINT or place == most:
             return None
         added = check.weight(symbol, place) if check else 0
-        signs = [_sign(symbol - bound // 10**place % 10) or sign for bound, sign in zip((low, high), signs, strict=True)]
+        signs = [
+            _sign(symbol - bound // 10**place % 10) or sign for bound, sign in zip((low, high), signs, strict=True)
+        ]
         return place + 1, (total + added) % (check.modulus if check else 1), *signs
 
     def accepts(state: Hashable) -> bool:
@@ -203,7 +205,7 @@ def dates(order: str, length: int, first: date, last: date, *, marks: bool) -> A
 
     def accepts(state: Hashable) -> bool:
         left, read, pointed = cast("tuple[_Parts, str, bool | None]", state)
-        return take(left, read, pointed=bool(pointed)) == {()}
+        return take(left, read, pointed=bool(pointed)) == frozenset([()])
 
     return build((whole, "", None), step, accepts, marks=marks)
 

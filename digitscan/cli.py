@@ -153,7 +153,8 @@ def classify(
     form: Annotated[
         list[Path] | None,
         typer.Option(
-            metavar="FILE", help="Template of a form: a row a page, a column a field. Several: each page is one of them."
+            metavar="FILE",
+            help="Template of a form: a row a page, a column a field. Several: each page is one of them.",
         ),
     ] = None,
     confidences: Annotated[
@@ -376,7 +377,7 @@ def apply(
     from digitscan.report import read_report, write_table
 
     made = read_corrections(corrections)
-    before = read_report(report)
+    before = read_report(report, forms=True)
     table = correct(before, made)
     write_table(output, tuple(table.columns), table.itertuples(index=False, name=None), excel=before.attrs["excel"])
     display.show_corrections(_stderr(quiet), made)

@@ -99,9 +99,7 @@ def _sweep(line: Scored, automaton: Automaton, join: np.ufunc) -> list[Floats]:
     return sums
 
 
-def _came(
-    line: Scored, automaton: Automaton, sums: list[Floats], place: tuple[int, int, int]
-) -> tuple[int, int]:
+def _came(line: Scored, automaton: Automaton, sums: list[Floats], place: tuple[int, int, int]) -> tuple[int, int]:
     """The last edge of the best way to a node, and its symbol."""
     node, right, state = place
     ways: list[tuple[float, int, int]] = []
@@ -110,7 +108,10 @@ def _came(
         digits = sums[start][node - start - 1, automaton.after[state, :POINT]] + line.symbols[edge, :POINT]
         digits += line.pairs[edge, right] if right < _LAST else 0.0
         symbol = int(digits.argmax())
-        ways += [(float(digits[symbol]), edge, symbol), (float(sums[start][_LAST, state] + line.skip[edge]), edge, _MARK)]
+        ways += [
+            (float(digits[symbol]), edge, symbol),
+            (float(sums[start][_LAST, state] + line.skip[edge]), edge, _MARK),
+        ]
         if automaton.marks:
             marks = sums[start][_LAST, automaton.after[state, POINT:]] + line.symbols[edge, POINT:]
             ways += [(float(marks[symbol - POINT]), edge, symbol) for symbol in (POINT, MINUS)]

@@ -17,7 +17,6 @@ from digitscan.paths import SPAN
 from digitscan.register import MIN_QUALITY, Survey, register
 from digitscan.schema import (
     NOT_A_DIGIT,
-    Box,
     FieldValue,
     Layout,
     Number,
@@ -37,7 +36,7 @@ if TYPE_CHECKING:
     from digitscan.constrain import Reading, Scored
     from digitscan.form import Field, Form, Rectangle
     from digitscan.register import Registration
-    from digitscan.schema import Digit, Lattice, PathWeights, StripPredictor
+    from digitscan.schema import Corners, Digit, Lattice, PathWeights, StripPredictor
 
     Floats = NDArray[np.float64]
 
@@ -73,9 +72,7 @@ def find_form(page: Page, forms: Sequence[Form]) -> tuple[int, Registration] | P
     return best
 
 
-def form_glyphs(
-    page: Page, forms: Sequence[Form], read_strips: StripPredictor | None
-) -> PageGlyphs | PageFailure:
+def form_glyphs(page: Page, forms: Sequence[Form], read_strips: StripPredictor | None) -> PageGlyphs | PageFailure:
     """The lattices of the fields of one page, whose boxes lead to the page, and their normalised candidates."""
     found = find_form(page, forms)
     if isinstance(found, PageFailure):
@@ -97,19 +94,15 @@ def form_glyphs(
         for lattice, field in zip(segments.lattices, finder.found, strict=True)
     ]
     places = np.array([form.fields[field].place for field in finder.found]).reshape(-1, 4) / to_reference
-    boxes = tuple(page_box(field.place, registration.to_page) for field in form.fields)
-    placed = PlacedForm(index, boxes, tuple(finder.found), places)
+    corners = tuple(_corners(field.place, registration.to_page) for field in form.fields)
+    placed = PlacedForm(index, corners, tuple(finder.found), places)
     return PageGlyphs(
         page.file, page.number, tuple(lattices), normalize_all(segments.inks), segments.frames, form=placed
     )
 
 
-def page_box(place: Rectangle, to_page: Floats) -> Box:
-    """The upright box on the page around a field."""
-    points = corners_on_page(place, to_page)
-    low = np.maximum(np.floor(points.min(axis=0)), 0).astype(int)
-    size = np.maximum(np.ceil(points.max(axis=0)).astype(int) - low, 1)
-    return Box(int(low[0]), int(low[1]), int(size[0]), int(size[1]))
+def _corners(place: Rectangle, to_page: Floats) -> Corners:
+    return tuple((float(x), float(y)) for x, y in corners_on_page(place, to_page))
 
 
 def corners_on_page(place: Rectangle, to_page: Floats) -> Floats:
@@ -140,9 +133,7 @@ def _region(place: Rectangle) -> tuple[float, float, float, float]:
     return place.x - around, place.y - around, place.x + place.width + around, place.y + place.height + around
 
 
-def _upright(
-    pixels: NDArray[np.uint8], form: Form, registration: Registration
-) -> tuple[NDArray[np.uint8], float]:
+def _upright(pixels: NDArray[np.uint8], form: Form, registration: Registration) -> tuple[NDArray[np.uint8], float]:
     """The page as the reference lies, grey, uint8 (h, w), and its pixels for one of the reference."""
     grey = pixels if pixels.ndim == 2 else np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2GRAY), np.uint8)
     height, width = form.printed.shape
@@ -178,7 +169,7 @@ def read_form(
     numbers = []
     for index, field in enumerate(form.fields):
         text, confidence, digits = read.get(index, ("", 1.0 if field.optional else 0.0, ()))
-        value = FieldValue(field.name, field.value(text), field.problem(text), placed.boxes[index])
+        value = FieldValue(field.name, field.value(text), field.problem(text), placed.corners[index])
         numbers.append(Number(index + 1, 1, confidence, digits, value))
     return PageNumbers(page.file, page.page, tuple(numbers), page.seconds, form.name)
 
@@ -233,9 +224,7 @@ def _looks(lattice: Lattice) -> tuple[Floats, Floats]:
     return np.where(point, _SEEN, _UNSEEN), np.where(minus & ~point, _SEEN, _UNSEEN)
 
 
-def _in_boxes(
-    lattice: Lattice, symbols: Floats, pairs: Floats, region: Floats, count: int
-) -> tuple[Floats, Floats]:
+def _in_boxes(lattice: Lattice, symbols: Floats, pairs: Floats, region: Floats, count: int) -> tuple[Floats, Floats]:
     """One digit in each printed box: none is wider than a box and a half, and no two have their middles in one box."""
     side = region[2] / count
     x, _, width, _ = lattice.boxes.T

@@ -74,7 +74,9 @@ class Field:
         """What the report says for a text in `automata.CHARACTERS`; the text itself where it isn't allowed."""
         if not text or not automata.accepted(self.allowed, text):
             return text
-        return {"digits": str, "number": self._number, "date": self._date}[self.type](text)
+        if self.type == "number":
+            return self._number(text)
+        return self._date(text) if self.type == "date" else text
 
     def problem(self, text: str) -> str:
         """Which rule a text breaks; empty if none."""
@@ -184,7 +186,12 @@ def _fields(template: Table, shape: tuple[int, ...]) -> tuple[Field, ...]:
 
 def _field(table: Table, scale: tuple[float, float], shape: tuple[int, ...]) -> Field:
     name = _typed(table, "name", str)
-    if not name.strip() or not name.isprintable() or name in (*FORM_COLUMNS, *FORM_ENDING) or name.endswith("_confidence"):
+    if (
+        not name.strip()
+        or not name.isprintable()
+        or name in (*FORM_COLUMNS, *FORM_ENDING)
+        or name.endswith("_confidence")
+    ):
         raise _Mistake(f"a field can't be called {name!r}")
     try:
         kind = _typed(table, "type", str)
@@ -236,9 +243,7 @@ def _number(table: Table, **known: Any) -> Field:
     decimals = _typed(table, "decimals", int, -1) if "decimals" in table else None
     if decimals is not None and not 0 <= decimals <= 9:
         raise _Mistake(f"decimals is {decimals}; 0 to 9")
-    return Field(
-        allowed=automata.number(decimals), decimals=decimals, bounds=_range(table, (int, float)), **known
-    )
+    return Field(allowed=automata.number(decimals), decimals=decimals, bounds=_range(table, (int, float)), **known)
 
 
 def _date(table: Table, **known: Any) -> Field:

@@ -119,9 +119,7 @@ def find_single_ink(pixels: NDArray[np.uint8]) -> Ink:
     return find_ink(pixels, deskew=False)
 
 
-def _extract(
-    work: NDArray[np.uint8], to_page: NDArray[np.float64], printed: NDArray[np.bool_] | None = None
-) -> Ink:
+def _extract(work: NDArray[np.uint8], to_page: NDArray[np.float64], printed: NDArray[np.bool_] | None = None) -> Ink:
     contrast = find_contrast(work)
     mask = strong(contrast)
     rules = _rules(mask, STROKE)

@@ -314,16 +314,13 @@ def _encoded(page: PageResult) -> str:
     numbers = [(each.line, each.number, each.confidence, *map(_cells, each.digits)) for each in page.numbers]
     if not page.form:
         return json.dumps(numbers)
-    fields = [(each.field.name, each.field.text, each.field.problem, each.field.box) for each in page.numbers if each.field]
-    return json.dumps({"form": page.form, "numbers": numbers, "fields": [(*rest, _sides(box)) for *rest, box in fields]})
-
-
-def _sides(box: Box) -> tuple[int, int, int, int]:
-    return box.x, box.y, box.width, box.height
+    fields = [(each.name, each.text, each.problem, each.corners) for number in page.numbers if (each := number.field)]
+    return json.dumps({"form": page.form, "numbers": numbers, "fields": fields})
 
 
 def _cells(digit: Digit) -> tuple[object, ...]:
-    return digit.text, digit.confidence, *_sides(digit.box)
+    box = digit.box
+    return digit.text, digit.confidence, box.x, box.y, box.width, box.height
 
 
 def _decoded(file: str, page: int, content: str) -> PageResult:
@@ -333,11 +330,16 @@ def _decoded(file: str, page: int, content: str) -> PageResult:
         return PageFailure(file, page, decoded)
     form = decoded if isinstance(decoded, dict) else {"form": "", "numbers": decoded, "fields": [None] * len(decoded)}
     numbers = (
-        Number(line, number, confidence, tuple(Digit(text, sure, Box(*box)) for text, sure, *box in digits), _field(field))
+        Number(
+            line, number, confidence, tuple(Digit(text, sure, Box(*box)) for text, sure, *box in digits), _field(field)
+        )
         for (line, number, confidence, *digits), field in zip(form["numbers"], form["fields"], strict=True)
     )
     return PageNumbers(file, page, tuple(numbers), form=form["form"])
 
 
 def _field(cells: list[Any] | None) -> FieldValue | None:
-    return FieldValue(*cells[:3], Box(*cells[3])) if cells else None
+    if cells is None:
+        return None
+    name, text, problem, corners = cells
+    return FieldValue(name, text, problem, tuple((x, y) for x, y in corners))

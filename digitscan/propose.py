@@ -75,7 +75,7 @@ def _boxes(mask: NDArray[np.bool_]) -> list[tuple[int, int, int, int]]:
     """Frames of print with hardly anything inside: paper that is closed in."""
     _, _, stats, _ = cv2.connectedComponentsWithStats((~mask).view(np.uint8), connectivity=4)
     low, high = (share * max(mask.shape) for share in _HEIGHT)
-    x, y, width, height, area = stats[1:].T
+    _, _, width, height, area = stats[1:].T
     fits = (height >= low) & (height <= high) & (width >= _LEAST_WIDTH * height) & (area >= _FILLED * width * height)
     return sorted(map(tuple, stats[1:][fits, :4].tolist()), key=lambda box: (box[1], box[0]))
 

@@ -1,8 +1,8 @@
 """Finds a form on a page: how the reference, the empty form, lies on a scan or a photo of a filled one, and how surely.
 
 Features of the print are matched whichever way the page is turned (D. Lowe, Distinctive image features, 2004), and give
-a map that is good to some pixels. Then each corner of the print is looked for where the map says that it is; the map is fitted to
-those that are found there, and their share is the quality of the match: on another form hardly any are.
+a map that is good to some pixels. Then each corner of the print is looked for where the map says that it is; the map
+is fitted to those that are found there, and their share is the quality of the match: on another form hardly any are.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ _LIKENESS = 0.55
 
 _FEWEST_CORNERS = 8
 _MOST_STRETCH = 4.0
-"""Between the shortest and the longest side of a form on a page, over that of the reference: a photo isn't more oblique."""
+"""Between the shortest and the longest side on a page, over that of the reference: a photo isn't more oblique."""
 
 
 class Registration(NamedTuple):
@@ -82,7 +82,7 @@ class Survey:
         contrast = find_contrast(np.asarray(small, np.uint8))
         soft = cv2.GaussianBlur(contrast, (0, 0), 0.8)
         coarse = cv2.resize(soft, None, fx=_COARSE, fy=_COARSE, interpolation=cv2.INTER_AREA)
-        found, descriptors = cv2.SIFT_create(_FEATURES).detectAndCompute(coarse, None)
+        found, descriptors = cv2.SIFT.create(_FEATURES).detectAndCompute(coarse, None)
         points = np.array([point.pt for point in found], np.float32).reshape(-1, 2) / np.float32(_COARSE)
         return cls(contrast, scale, points, np.empty((0, 128), np.float32) if descriptors is None else descriptors)
 
@@ -145,9 +145,7 @@ def _is_plausible(to_page: NDArray[np.float64], shape: tuple[int, ...]) -> bool:
     return bool((turns > 0).all() and stretch.max() < _MOST_STRETCH * stretch.min() and stretch.min() > 0.1)
 
 
-def _fit(
-    reference: Reference, page: Survey, to_page: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], float]:
+def _fit(reference: Reference, page: Survey, to_page: NDArray[np.float64]) -> tuple[NDArray[np.float64], float]:
     """The map fitted to the corners of the print, and the share of them that are where it says."""
     for reach, off in _SEARCH:
         places, alike = _look(reference, page.contrast, to_page, reach)
@@ -155,9 +153,9 @@ def _fit(
             return to_page, 0.0
         there = cv2.perspectiveTransform(places[None, alike].astype(np.float64), to_page)[0]
         found, inliers = cv2.findHomography(reference.corners[alike], there, cv2.USAC_MAGSAC, off)
-        if found is None or not _is_plausible(found, reference.survey.contrast.shape):
+        if found is None or not _is_plausible(np.asarray(found, np.float64), reference.survey.contrast.shape):
             return to_page, 0.0
-        to_page = np.asarray(found)
+        to_page = np.asarray(found, np.float64)
     return to_page, float(np.count_nonzero(inliers)) / len(reference.corners)
 
 
@@ -173,7 +171,7 @@ def _look(
     for index, (x, y) in enumerate(np.rint(reference.corners).astype(int)):
         patch = own[y - _PATCH : y + _PATCH + 1, x - _PATCH : x + _PATCH + 1]
         window = around[y - _PATCH : y + _PATCH + 2 * reach + 1, x - _PATCH : x + _PATCH + 2 * reach + 1]
-        match = cv2.matchTemplate(window, patch, cv2.TM_CCOEFF_NORMED)
+        match = np.asarray(cv2.matchTemplate(window, patch, cv2.TM_CCOEFF_NORMED), np.float32)
         _, likeness[index], _, best = cv2.minMaxLoc(match)
         places[index] += np.array(best) - reach + _peak(match, best)
     return places, likeness >= _LIKENESS

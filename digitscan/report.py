@@ -22,7 +22,7 @@ from digitscan.lock import real_target
 from digitscan.schema import COLUMNS, FORM_COLUMNS, FORM_ENDING, Box, PageFailure, Per, Status
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator, Sequence
     from types import TracebackType
 
     import pandas as pd
@@ -53,6 +53,10 @@ _DTYPES = {
 }
 
 
+FIELD_COLUMNS = (*COLUMNS[Per.NUMBER], "field")
+"""Columns of a table with one row a field of a form, for the review page."""
+
+
 def columns(settings: Settings) -> tuple[str, ...]:
     """The columns of the report: those of `COLUMNS`, or, for forms, a column a field and perhaps its confidence."""
     if not settings.fields:
@@ -74,27 +78,36 @@ def rows(page: PageNumbers | PageFailure, settings: Settings) -> list[Row]:
     a row never shows a confidence that it was sent to review for not having.
     """
     if isinstance(page, PageFailure):
-        return [_row(page, settings, {"status": Status.ERROR, "message": page.message})]
+        return [_row(page, columns(settings), {"status": Status.ERROR, "message": page.message})]
     if not page.numbers:
-        return [_row(page, settings, {"status": Status.EMPTY})]
+        return [_row(page, columns(settings), {"status": Status.EMPTY})]
     if settings.fields:
-        return [_row(page, settings, _form_cells(page, settings))]
+        return [_row(page, columns(settings), _form_cells(page, settings))]
     cells = {Per.NUMBER: _number_cells, Per.DIGIT: _digit_cells, Per.PAGE: _page_cells}[settings.per]
-    return [_row(page, settings, row) for row in cells(page, settings)]
+    return [_row(page, columns(settings), row) for row in cells(page, settings)]
+
+
+def field_rows(page: PageNumbers, settings: Settings) -> list[Row]:
+    """Makes a row a field of a form that was read, with the columns `FIELD_COLUMNS`."""
+    return [_row(page, FIELD_COLUMNS, cells) for cells in _number_cells(page, settings)]
 
 
 _Cells = dict[str, str | int | float | None]
 
 
-def _row(page: PageNumbers | PageFailure, settings: Settings, cells: _Cells) -> Row:
+def _row(page: PageNumbers | PageFailure, names: Sequence[str], cells: _Cells) -> Row:
     blank: _Cells = {"file": page.file, "page": page.page, "text": "", "lines": "", "message": ""}
-    return tuple((blank | cells).get(column) for column in columns(settings))
+    return tuple((blank | cells).get(column) for column in names)
 
 
 def _number_cells(page: PageNumbers, settings: Settings) -> Iterator[_Cells]:
     for number in page.numbers:
         place: _Cells = {"line": number.line, "number": number.number, "text": number.text}
-        yield place | _certainty(number.confidence, settings) | _place(number.box)
+        cells = place | _certainty(number.confidence, settings) | _place(number.box)
+        if number.field:
+            cells |= {"field": number.field.name, "message": number.field.problem}
+            cells |= {"status": Status.REVIEW} if number.field.problem else {}
+        yield cells
 
 
 def _digit_cells(page: PageNumbers, settings: Settings) -> Iterator[_Cells]:
@@ -298,11 +311,12 @@ def _cell(cell: str | int | float | None) -> str:
     return '"' + text.replace('"', '""') + '"' if _SPECIAL.search(text) else text
 
 
-def read_report(path: Path, kinds: Collection[Per] = (Per.NUMBER,)) -> pd.DataFrame:
+def read_report(path: Path, kinds: Collection[Per] = (Per.NUMBER,), *, forms: bool = False) -> pd.DataFrame:
     """Reads a report with rows of one of these kinds, in the file's order; all cells as `plain_text`.
 
-    Other columns than the report's may follow them. `attrs["excel"]` says whether it begins with the BOM. Raises
-    NoInputError where the file can't be read, and UsageError where it isn't such a report.
+    With `forms`, a report of forms is one, too. Other columns than the report's may follow them. `attrs["excel"]` says
+    whether it begins with the BOM. Raises NoInputError where the file can't be read, and UsageError where it isn't
+    such a report.
     """
     import pandas as pd
 
@@ -315,7 +329,8 @@ def read_report(path: Path, kinds: Collection[Per] = (Per.NUMBER,)) -> pd.DataFr
         raise NoInputError(f"{path} can't be read: {error.strerror or error}") from error
     except ValueError as error:  # Those of pandas and of decoding are ValueErrors.
         raise UsageError(f"{path} is not a whole CSV file in UTF-8; give a report of digitscan classify") from error
-    if not any(tuple(table.columns[: len(COLUMNS[per])]) == COLUMNS[per] for per in kinds):
+    is_form = forms and tuple(table.columns[: len(FORM_COLUMNS)]) == FORM_COLUMNS and {*FORM_ENDING} < {*table.columns}
+    if not is_form and not any(tuple(table.columns[: len(COLUMNS[per])]) == COLUMNS[per] for per in kinds):
         names = " or ".join(kinds)
         raise UsageError(f"{path} doesn't have one row a {names}; give a report of digitscan classify --per {names}")
     table = table.map(plain_text)

@@ -182,9 +182,7 @@ def page_ink(page: Page, layout: Layout) -> Ink:
     return find_ink(page.pixels, deskew=layout is Layout.PAGE)
 
 
-def _read(
-    files: Iterable[Source], sight: Sight, settings: Settings
-) -> Iterator[PageGlyphs | PageResult]:
+def _read(files: Iterable[Source], sight: Sight, settings: Settings) -> Iterator[PageGlyphs | PageResult]:
     """Pages in order, read here or in a pool of workers."""
     waiting = iter(files)
     first = list(islice(waiting, _POOL_FILES))
@@ -195,9 +193,7 @@ def _read(
     return _read_in_pool(chain(first, waiting), sight, settings, jobs)
 
 
-def _read_here(
-    files: Iterable[Source], sight: Sight, settings: Settings
-) -> Iterator[PageGlyphs | PageResult]:
+def _read_here(files: Iterable[Source], sight: Sight, settings: Settings) -> Iterator[PageGlyphs | PageResult]:
     for file in files:
         if isinstance(file, PageResult):
             yield file

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from math import inf
+from math import ceil, floor, inf
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from digitscan.errors import UsageError
@@ -153,6 +153,9 @@ class Settings:
             )
 
 
+Corners = tuple[tuple[float, float], ...]
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class Box:
     """A rectangle in pixels of the original page; `x`, `y` is its upper left pixel."""
@@ -210,13 +213,20 @@ class Digit:
 class FieldValue:
     """What a form's field says: `text` as the report has it, and `problem`, the rule that it breaks, or nothing.
 
-    `box` is the field's on the page.
+    `corners` are those of its box on the page, x and y in pixels, from the form's upper left clockwise.
     """
 
     name: str
     text: str
     problem: str
-    box: Box
+    corners: Corners
+
+    @property
+    def box(self) -> Box:
+        """The smallest upright box on the page around it."""
+        left, top = (max(0, floor(min(side))) for side in zip(*self.corners, strict=True))
+        right, bottom = (ceil(max(side)) for side in zip(*self.corners, strict=True))
+        return Box(left, top, max(1, right - left), max(1, bottom - top))
 
 
 @dataclass(frozen=True, slots=True)
@@ -355,14 +365,14 @@ class StripPredictor(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class PlacedForm:
-    """A form as it lies on a page: which of those that were given, and the boxes of all its fields on the page.
+    """A form as it lies on a page: which of those that were given, and the corners of all its fields on the page.
 
     `lattices` are the fields that the page's lattices belong to, and `regions`, float64 (L, 4), the boxes of these in
     the pixels of the lattices.
     """
 
     form: int
-    boxes: tuple[Box, ...]
+    corners: tuple[Corners, ...]
     lattices: tuple[int, ...]
     regions: NDArray[np.float64]
 

@@ -143,7 +143,9 @@ def tariff(rng: np.random.Generator) -> tuple[str, str]:
 FIELDS = (
     Field("customer", "Customer number", 'type = "digits"\nboxes = 8\ncheck = "luhn"', 8 * SIDE, checked(8, luhn)),
     Field("meter", "Meter number", 'type = "digits"\nboxes = 10\ncheck = "mod11"', 10 * SIDE, checked(10, mod11)),
-    Field("payment", "Payment reference", 'type = "digits"\nboxes = 12\ncheck = "mod97"', 12 * SIDE, checked(12, mod97)),
+    Field(
+        "payment", "Payment reference", 'type = "digits"\nboxes = 12\ncheck = "mod97"', 12 * SIDE, checked(12, mod97)
+    ),
     Field("read_on", "Day of reading", 'type = "date"\norder = "dmy"\nboxes = 8', 8 * SIDE, boxed_date),
     Field("counter", "Counter", 'type = "digits"\nboxes = 6', 6 * SIDE, plain(6)),
     Field("former", "Former counter", 'type = "digits"\nlength = [3, 6]', 50, plain(3, 4, 5, 6)),

@@ -1,4 +1,4 @@
-"""The texts that a field allows, as finite automata that read them from right to left, as check digits are weighed.
+"""The texts that a field allows, as finite automata that read from right to left, as check digits are weighed.
 
 Symbols are the digits 0 to 9, a POINT (a point, a comma, or what parts a date) and a MINUS.
 """

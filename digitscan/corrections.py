@@ -107,8 +107,8 @@ def _correct_forms(table: pd.DataFrame, corrections: Sequence[Correction]) -> pd
         row = places.get((correction.file, correction.page))
         if row is None or correction.field not in table or table.at[row, correction.field] != correction.text:
             raise UsageError(
-                f"{correction.file!r}, page {correction.page}: {correction.field} is not read as {correction.text!r} in "
-                "this report; give the one that the corrections were made of"
+                f"{correction.file!r}, page {correction.page}: {correction.field} is not read as {correction.text!r} "
+                "in this report; give the one that the corrections were made of"
             )
         corrected.loc[row, [correction.field, "status"]] = [correction.corrected, Status.CHECKED.value]
         originals[row] += f"{'; ' if originals[row] else ''}{correction.field}={correction.text}"

@@ -1,4 +1,4 @@
-"""Templates of forms: a TOML or JSON file that names the fields of an empty form, where they are and what they allow."""
+"""Templates of forms: a TOML or JSON file that names the fields of an empty form, their places and their rules."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from digitscan.form import Form
     from digitscan.register import Registration
-    from digitscan.schema import Page, Settings
+    from digitscan.schema import Settings
 
 _NAME = 0.35
 """Height of a field's name, in heights of the field."""

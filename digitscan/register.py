@@ -84,7 +84,12 @@ class Survey:
         coarse = cv2.resize(soft, None, fx=_COARSE, fy=_COARSE, interpolation=cv2.INTER_AREA)
         found, descriptors = cv2.SIFT.create(_FEATURES).detectAndCompute(coarse, None)
         points = np.array([point.pt for point in found], np.float32).reshape(-1, 2) / np.float32(_COARSE)
-        return cls(contrast, scale, points, np.empty((0, 128), np.float32) if descriptors is None else descriptors)
+        return cls(
+            contrast,
+            scale,
+            points,
+            np.empty((0, 128), np.float32) if descriptors is None else np.asarray(descriptors, np.float32),
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -14,7 +14,7 @@ from digitscan.decode import digit_of, edge_scores, features, middle_of, posteri
 from digitscan.ink import find_form_ink
 from digitscan.normalize import normalize_all
 from digitscan.paths import SPAN
-from digitscan.register import MIN_QUALITY, Survey, register
+from digitscan.register import MIN_QUALITY, Survey, register, scaling
 from digitscan.schema import (
     NOT_A_DIGIT,
     FieldValue,
@@ -90,7 +90,7 @@ def form_glyphs(page: Page, forms: Sequence[Form], read_strips: StripPredictor |
     ink = replace(ink, mask=ink.mask & inside, level=np.where(inside, ink.level, 0).astype(np.uint8))
     segments = segment(ink, Layout.PAGE, read_strips, finder)
     lattices = [
-        replace(lattice, to_page=_linear(form.fields[field].place, registration.to_page) @ _scaling(to_reference))
+        replace(lattice, to_page=_linear(form.fields[field].place, registration.to_page) @ scaling(to_reference))
         for lattice, field in zip(segments.lattices, finder.found, strict=True)
     ]
     places = np.array([form.fields[field].place for field in finder.found]).reshape(-1, 4) / to_reference
@@ -140,7 +140,7 @@ def _upright(pixels: NDArray[np.uint8], form: Form, registration: Registration) 
     whole = np.array([[(0, 0), (width, 0), (width, height), (0, height)]], np.float64)
     area = cv2.contourArea(cv2.perspectiveTransform(whole, registration.to_page).astype(np.float32))
     scale = min(math.sqrt(area / (width * height)), _LARGEST / max(width, height))
-    to_page = registration.to_page @ np.diag([1 / scale, 1 / scale, 1.0])
+    to_page = registration.to_page @ scaling(1 / scale)
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     return np.asarray(cv2.warpPerspective(grey, to_page, size, flags=flags, borderMode=cv2.BORDER_REPLICATE)), scale
@@ -155,10 +155,6 @@ def _linear(place: Rectangle, to_page: Floats) -> Floats:
     middle = np.array([x + width / 2, y + height / 2])
     turn = np.stack([across, down], axis=1)
     return np.column_stack([turn, corners.mean(axis=0) - turn @ middle])
-
-
-def _scaling(scale: float) -> Floats:
-    return np.diag([scale, scale, 1.0])
 
 
 def read_form(

@@ -121,9 +121,14 @@ def register(reference: Reference, page: Survey) -> Registration | None:
     if start is None or not _is_plausible(start, reference.survey.contrast.shape):
         return None
     fitted, quality = _fit(reference, page, start)
-    to_survey = np.diag([reference.survey.scale, reference.survey.scale, 1.0])
-    to_page = np.diag([1 / page.scale, 1 / page.scale, 1.0]) @ fitted @ to_survey
+    to_page = scaling(1 / page.scale) @ fitted @ scaling(reference.survey.scale)
     return Registration(to_page / to_page[2, 2], quality)
+
+
+def scaling(scale: float) -> NDArray[np.float64]:
+    """The map of a picture to the resized one, float64 (3, 3): pixels have their coordinates in their middles."""
+    shift = (scale - 1) / 2
+    return np.array([[scale, 0.0, shift], [0.0, scale, shift], [0.0, 0.0, 1.0]])
 
 
 def _match(reference: Survey, page: Survey) -> NDArray[np.float64] | None:

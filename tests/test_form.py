@@ -61,7 +61,7 @@ def test_json_and_fractions_are_the_same_place(tmp_path: Path) -> None:
     ],
 )
 def test_mistakes_are_one_clear_line(tmp_path: Path, text: str, said: str) -> None:
-    with pytest.raises(UsageError, match="t.toml") as caught:
+    with pytest.raises(UsageError, match=r"t\.toml") as caught:
         load_form(write(tmp_path, text))
     assert said in str(caught.value)
     assert "\n" not in str(caught.value)

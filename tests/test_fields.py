@@ -90,7 +90,7 @@ def test_foreign_pages_are_refused(form: Form, name: str) -> None:
 
 
 def test_fields_are_found_where_they_are(form: Form) -> None:
-    """Of a turned page, to a fraction of a millimetre."""
+    """Of a turned page at 300 dpi, to half a millimetre."""
     pixels = page_of("filled-1.png").pixels
     found = fields.find_form(Page("x", 1, np.asarray(cv2.rotate(pixels, cv2.ROTATE_180))), [form])
     assert not isinstance(found, PageFailure)
@@ -98,7 +98,7 @@ def test_fields_are_found_where_they_are(form: Form) -> None:
     place = form.fields[0].place
     scale = width / form.printed.shape[1]
     wanted = np.array([width - scale * place.x, height - scale * place.y])
-    assert np.abs(fields.corners_on_page(place, found[1].to_page)[0] - wanted).max() < 4
+    assert np.abs(fields.corners_on_page(place, found[1].to_page)[0] - wanted).max() < 6
 
 
 def run(*arguments: object, folder: Path) -> subprocess.CompletedProcess[str]:

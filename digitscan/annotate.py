@@ -51,7 +51,7 @@ def annotate(pixels: NDArray[np.uint8], page: PageNumbers, min_confidence: float
     enlarged = faded(pixels).repeat(scale, axis=0).repeat(scale, axis=1)
     picture = np.pad(enlarged, ((margin, margin), (margin, margin), (0, 0)), constant_values=255)
     for number in page.numbers:
-        _draw(picture, number, scale, margin, text, doubtful=number.confidence < min_confidence)
+        _draw(picture, number, scale, margin, text, doubtful=number.is_doubtful(min_confidence))
     return picture
 
 
@@ -101,7 +101,10 @@ def _draw(picture: NDArray[np.uint8], number: Number, scale: int, margin: int, t
     if doubtful:
         away = max(2, round(text / 4))
         top, left, right, bottom = top - away, left - away, right + away, bottom + away
-        cv2.rectangle(picture, (left, top), (right, bottom), _COLOURS[0], max(2, round(text / 6)))
+        outline = [(left, top), (right, top), (right, bottom), (left, bottom)]
+        if number.field:  # Which may lie in any direction.
+            outline = [(round(margin + x * scale), round(margin + y * scale)) for x, y in number.field.corners]
+        cv2.polylines(picture, [np.array(outline)], True, _COLOURS[0], max(2, round(text / 6)))
     # Rounded down: 100 means no doubt at all.
     said = f"{number.text} {math.floor(100 * number.confidence)}%" + (" ?" if doubtful else "")
     write_text(picture, said, (left, top - text / 3), text, confidence_colour(number.confidence))

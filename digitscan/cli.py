@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from digitscan.classifier import Classifier
     from digitscan.datasets import Dataset
+    from digitscan.form import Form
     from digitscan.journal import Journal
     from digitscan.model import ModelResult
     from digitscan.pictures import PagePictures
@@ -44,6 +45,13 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+form_app = typer.Typer(
+    help="Make and try templates of forms, for classify --form.",
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.add_typer(form_app, name="form")
 
 DEFAULTS = Settings()
 
@@ -142,6 +150,16 @@ def classify(
     model: ModelOption = None,
     layout: LayoutOption = DEFAULTS.layout,
     per: Annotated[Per, typer.Option(help="What a row of the report stands for.")] = DEFAULTS.per,
+    form: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="FILE",
+            help="Template of a form: a row a page, a column a field. Several: each page is one of them.",
+        ),
+    ] = None,
+    confidences: Annotated[
+        bool, typer.Option("--confidences/--no-confidences", help="With --form: also how sure each field is.")
+    ] = False,
     rotate: RotateOption = DEFAULTS.rotate,
     min_confidence: ConfidenceOption = DEFAULTS.min_confidence,
     jobs: JobsOption = DEFAULTS.jobs,
@@ -195,6 +213,7 @@ def classify(
     from digitscan import display, files, lock, report, scan
 
     _check_combination(per, review, resume=resume, needs_resume=checksum or prune)
+    forms = _forms(form)
     settings = Settings(
         model=model,
         layout=layout,
@@ -205,7 +224,10 @@ def classify(
         dpi=dpi,
         max_pixels=max_pixels,
         page_timeout=page_timeout,
+        fields=_field_names(forms),
+        confidences=confidences,
     )
+    _check_form_combination(settings, debug)
     console = _stderr(quiet)
     log.start(log_file, log_format, console if verbose else None)
     log.event("start", version=__version__, inputs=inputs, output=output)
@@ -216,7 +238,7 @@ def classify(
         if console.is_terminal or debug or annotate:  # unless a bar wants their number, or it would find its pictures.
             found = [*found]
             total = len(found)
-        reader = scan.load_reader(model)
+        reader = scan.load_reader(model)._replace(forms=forms)
         keepers: list[PagePictures | Review] = [*_pictures(debug, annotate, settings, reader)]
         keepers += [to_review] if to_review else []
         view = display.ScanView(console, total)
@@ -246,6 +268,32 @@ def _check_combination(per: Per, review: Path | None, *, resume: bool, needs_res
         raise UsageError("--review would miss what --resume doesn't read; call digitscan review afterwards")
     if needs_resume and not resume:
         raise UsageError("--checksum and --prune need --resume")
+
+
+def _check_form_combination(settings: Settings, debug: Path | None) -> None:
+    if not settings.fields:
+        if settings.confidences:
+            raise UsageError("--confidences needs --form")
+        return
+    if settings.per is not DEFAULTS.per:
+        raise UsageError("--form has one row a page; leave --per out")
+    if settings.layout is not DEFAULTS.layout or settings.rotate:
+        raise UsageError("--form finds out itself how a page lies; leave --layout and --rotate out")
+    if debug:
+        raise UsageError("--debug shows how plain pages are read; see digitscan form check for forms")
+
+
+def _forms(templates: list[Path] | None) -> tuple[Form, ...]:
+    if not templates:
+        return ()
+    from digitscan.form import load_forms
+
+    return load_forms(templates)
+
+
+def _field_names(forms: tuple[Form, ...]) -> tuple[str, ...]:
+    """Of all forms, each name once: fields of two forms may share a column."""
+    return tuple(dict.fromkeys(field.name for form in forms for field in form.fields))
 
 
 def _pictures(debug: Path | None, annotate: Path | None, settings: Settings, reader: Reader) -> list[PagePictures]:
@@ -334,10 +382,49 @@ def apply(
     from digitscan.report import read_report, write_table
 
     made = read_corrections(corrections)
-    before = read_report(report)
+    before = read_report(report, forms=True)
     table = correct(before, made)
     write_table(output, tuple(table.columns), table.itertuples(index=False, name=None), excel=before.attrs["excel"])
     display.show_corrections(_stderr(quiet), made)
+
+
+@form_app.command(name="new")
+def new_form(
+    reference: Annotated[Path, typer.Argument(metavar="REFERENCE", help="The empty form, as a scan or a picture.")],
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE", help="The template.")] = Path("form.toml"),
+    force: Annotated[bool, typer.Option("--force", help="Write over a template that is there.")] = False,
+) -> None:
+    """Find the boxes and lines on an empty form and propose a template to edit."""
+    from digitscan import propose
+    from digitscan.report import write_file
+
+    if output.exists() and not force:
+        raise UsageError(f"{output} is there already; give another name with -o, or --force")
+    places = propose.find_fields(reference)
+    write_file(output, propose.template(reference, output, places).encode())
+    _stderr().print(f"{output}: {len(places)} fields; edit their names and types", soft_wrap=True, markup=False)
+
+
+@form_app.command(name="check")
+def check_form(
+    template: Annotated[Path, typer.Argument(metavar="FORM", help="The template.")],
+    inputs: Annotated[list[str], typer.Argument(metavar="INPUT...", help="Folders and files of filled forms.")],
+    output: Annotated[
+        Path, typer.Option("-o", "--output", metavar="DIR", help="Where the pages with their fields are drawn to.")
+    ] = Path("form-check"),
+    dpi: DpiOption = DEFAULTS.dpi,
+    max_pixels: MaxPixelsOption = DEFAULTS.max_pixels,
+) -> None:
+    """Draw the fields of a form on each page, and print how well the pages match."""
+    from digitscan import display, files, formcheck
+    from digitscan.errors import PageError
+    from digitscan.form import load_form
+
+    settings = Settings(dpi=dpi, max_pixels=max_pixels)
+    matches = [*formcheck.check(load_form(template), files.find_pages(inputs), settings, output)]
+    display.show_matches(display.stdout(), matches)
+    if any(match.quality is None for match in matches):
+        raise typer.Exit(PageError.exit_code)
 
 
 @app.command()

@@ -18,6 +18,9 @@ FILE = Path("digitscan.toml")
 PREFIX = "DIGITSCAN"
 """Of the environment's variables: `DIGITSCAN_MIN_CONFIDENCE` is `--min-confidence`."""
 
+LISTS = ("form",)
+"""Settings that may have several values."""
+
 _NAMES = "digitscan config names those that there are"
 
 
@@ -52,7 +55,11 @@ def _read(path: Path, known: Iterable[str]) -> Iterator[tuple[str, object]]:
     for name, value in found.items():
         if name not in known:
             raise UsageError(f"{path}: {name!r} is no setting; {_NAMES}")
-        if not isinstance(value, str | int | float):
+        if name in LISTS:
+            value = [value] if isinstance(value, str) else value
+            if not (isinstance(value, list) and all(isinstance(item, str) for item in value)):
+                raise UsageError(f"{path}: {name} must be a text or a list of texts")
+        elif not isinstance(value, str | int | float):
             raise UsageError(f"{path}: {name} must be a text, a number, true or false")
         yield name, value
 
@@ -63,5 +70,8 @@ def show(name: str, value: object, source: str, path: Path | None) -> str:
     if value is None:
         return f"# {setting} is not set"
     origins = {"ENVIRONMENT": f"{PREFIX}_{name.upper()}", "DEFAULT_MAP": str(path or FILE)}
-    plain = value if isinstance(value, bool | int | float) else str(value)
+    if name in LISTS and isinstance(value, list | tuple):
+        plain: object = [str(item) for item in value]
+    else:
+        plain = value if isinstance(value, bool | int | float) else str(value)
     return f"{setting} = {json.dumps(plain)}  # {origins.get(source, source.lower())}"

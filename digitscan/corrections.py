@@ -28,6 +28,8 @@ _HOLD_OUT_EVERY = 5
 _PLACE = ["file", "page", "line", "number"]
 
 _DIGITS = re.compile(r"[0-9]*", re.ASCII)
+_VALUE = re.compile(r"[-0-9.]*", re.ASCII)
+"""Of a form's field: a number or a date."""
 
 
 class Correction(NamedTuple):
@@ -42,7 +44,9 @@ class Correction(NamedTuple):
     corrected: str
     """The right digits; empty where there is no number."""
     glyphs: str
-    """The glyphs of `text` side by side, a PNG in Base64; empty where they aren't known."""
+    """The glyphs of the digits in `text`, side by side, a PNG in Base64; empty where they aren't known."""
+    field: str = ""
+    """Of a form: its name."""
 
 
 def read_corrections(path: Path) -> list[Correction]:
@@ -57,8 +61,8 @@ def read_corrections(path: Path) -> list[Correction]:
 
 
 def _correction(entry: dict[str, Any]) -> Correction:
-    correction = Correction(*(plain_text(_text(entry[name])) for name in Correction._fields))
-    if not _DIGITS.fullmatch(correction.corrected):
+    correction = Correction(*(plain_text(_text(({"field": ""} | entry)[name])) for name in Correction._fields))
+    if not (_VALUE if correction.field else _DIGITS).fullmatch(correction.corrected):
         raise ValueError(f"{correction.corrected!r} are not digits")
     return correction
 
@@ -73,10 +77,13 @@ def correct(table: pd.DataFrame, corrections: Sequence[Correction]) -> pd.DataFr
     """The report, which is that of `read_report`, with the right digits.
 
     `text` is what is right, empty where there is no number; what was read stays in the column `original`. `status` is
-    `checked` where a person has looked; other cells, the confidence among them, are as they were.
+    `checked` where a person has looked; other cells, the confidence among them, are as they were. In a report of
+    forms the same holds of the fields.
 
     Raises UsageError for a correction of what isn't in the report, or was read otherwise there.
     """
+    if "text" not in table:
+        return _correct_forms(table, corrections)
     texts, statuses = table["text"].tolist(), table["status"].tolist()
     places = {tuple(cells): row for row, cells in enumerate(table[[*_PLACE, "text"]].itertuples(index=False))}
     for correction in corrections:
@@ -89,6 +96,23 @@ def correct(table: pd.DataFrame, corrections: Sequence[Correction]) -> pd.DataFr
         texts[row], statuses[row] = correction.corrected, Status.CHECKED.value
     original = table["original"] if "original" in table else table["text"]
     return table.assign(text=texts, status=statuses, original=original)
+
+
+def _correct_forms(table: pd.DataFrame, corrections: Sequence[Correction]) -> pd.DataFrame:
+    """A report of forms: what was read in corrected fields stays in the column `original`, as FIELD=TEXT."""
+    corrected = table.copy()
+    originals = table["original"].tolist() if "original" in table else [""] * len(table)
+    places = {cells: row for row, cells in enumerate(zip(table["file"], table["page"], strict=True))}
+    for correction in corrections:
+        row = places.get((correction.file, correction.page))
+        if row is None or correction.field not in table or table.at[row, correction.field] != correction.text:
+            raise UsageError(
+                f"{correction.file!r}, page {correction.page}: {correction.field} is not read as {correction.text!r} "
+                "in this report; give the one that the corrections were made of"
+            )
+        corrected.loc[row, [correction.field, "status"]] = [correction.corrected, Status.CHECKED.value]
+        originals[row] += f"{'; ' if originals[row] else ''}{correction.field}={correction.text}"
+    return corrected.assign(original=originals)
 
 
 class CorrectedDigits(NamedTuple):
@@ -125,7 +149,7 @@ def load_digits(paths: Sequence[Path]) -> CorrectedDigits:
     for path in paths:
         for correction in read_corrections(path):
             glyphs = _glyphs(correction, path)
-            labels = list(map(int, correction.corrected)) or [NOT_A_DIGIT] * len(glyphs)
+            labels = list(map(int, _digits(correction.corrected))) or [NOT_A_DIGIT] * len(glyphs)
             if 0 < len(glyphs) == len(labels):
                 numbers.append(Samples(glyphs, np.array(labels, np.uint8)))
             else:
@@ -150,6 +174,10 @@ def _glyphs(correction: Correction, path: Path) -> NDArray[np.uint8]:
         strip = cv2.imdecode(content, cv2.IMREAD_GRAYSCALE) if content.size else None
     except ValueError:  # Not Base64.
         strip = None
-    if strip is None or strip.shape != (GLYPH_SIZE, GLYPH_SIZE * len(correction.text)):
+    if strip is None or strip.shape != (GLYPH_SIZE, GLYPH_SIZE * len(_digits(correction.text))):
         raise UsageError(f"{path}: the glyphs of {correction.text} are damaged; download the corrections again")
-    return np.stack(np.hsplit(strip.astype(np.uint8), len(correction.text)))
+    return np.stack(np.hsplit(strip.astype(np.uint8), len(_digits(correction.text))))
+
+
+def _digits(text: str) -> str:
+    return "".join(filter(str.isdigit, text))

@@ -122,7 +122,7 @@ def read_lines(
     alternatives = np.stack([values[:, :NOT_A_DIGIT].max(axis=1), values[:, NOT_A_DIGIT]], axis=1)
     lengths = [int(lattice.edges[:, 1].max()) for lattice in lattices]
     chosen = paths.best(paths.scores(lattices, alternatives, known.neighbours, pair_values), lengths)
-    posterior = _posteriors(lattices, values * weights.sharpness, known.neighbours, pair_values * weights.sharpness)
+    posterior = posteriors(lattices, values * weights.sharpness, known.neighbours, pair_values * weights.sharpness)
     labels = values[:, :NOT_A_DIGIT].argmax(axis=1)
     lines: list[list[Read]] = []
     end, count = 0, 1
@@ -155,7 +155,7 @@ def as_kinds(values: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.stack([np.logaddexp.reduce(values[:, :NOT_A_DIGIT], axis=1), values[:, NOT_A_DIGIT]], axis=1)
 
 
-def _posteriors(
+def posteriors(
     lattices: Sequence[Lattice], values: NDArray[np.float64], index: paths.Pairs, pair_values: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """Probability of each edge as each digit, float64 (E, 10)."""
@@ -176,7 +176,7 @@ def features(
     edges = np.concatenate([lattice.edges for lattice in lattices])
     counts = [len(lattice.edges) for lattice in lattices]
     unit = np.repeat([lattice.height for lattice in lattices], counts)
-    middle = np.repeat([_middle(lattice) for lattice in lattices], counts)
+    middle = np.repeat([middle_of(lattice) for lattice in lattices], counts)
     cut = np.concatenate([lattice.cuts for lattice in lattices])
     piece = ~np.concatenate([lattice.whole for lattice in lattices])
     height, width = boxes[:, 3] / unit, boxes[:, 2] / unit
@@ -253,7 +253,7 @@ def edge_scores(known: Features, weights: PathWeights) -> NDArray[np.float64]:
     return scores
 
 
-def _middle(lattice: Lattice) -> float:
+def middle_of(lattice: Lattice) -> float:
     """Height of the line's middle: the median over its tall candidates."""
     top, height = lattice.boxes[:, 1], lattice.boxes[:, 3]
     tall = height > _TALL * lattice.height
@@ -278,19 +278,20 @@ def _read(
         own = edges[part][is_digit[part]].tolist()
         if own:
             letters = int(np.sum(tall[part] & ~is_digit[part]))
-            digits = tuple(_digit(lattice, edge, int(labels[edge]), posterior, glyphs) for edge in own)
+            seen = [b"" if glyphs is None else glyphs[edge].tobytes() for edge in own]
+            digits = tuple(
+                digit_of(lattice, edge, int(labels[edge]), posterior, glyph)
+                for edge, glyph in zip(own, seen, strict=True)
+            )
             found.append(Read(_number(digits, line, len(found) + 1), letters / (letters + len(own))))
     return found
 
 
-def _digit(
-    lattice: Lattice, edge: int, label: int, posterior: NDArray[np.float64], glyphs: NDArray[np.uint8] | None
-) -> Digit:
+def digit_of(lattice: Lattice, edge: int, label: int, posterior: NDArray[np.float64], glyph: bytes) -> Digit:
+    """The digit that an edge is read as; `posterior` is float64 (E, 10), that of `posteriors` for its lattice."""
     alike = _shared_atoms(lattice.edges, lattice.edges[edge]) >= _SAME
     scores = np.minimum(posterior[alike].sum(axis=0), 1.0).tolist()
-    box = _page_box(lattice.boxes[edge], lattice.to_page)
-    glyph = b"" if glyphs is None else glyphs[edge].tobytes()
-    return Digit(str(label), scores[label], box, tuple(scores), glyph)
+    return Digit(str(label), scores[label], _page_box(lattice.boxes[edge], lattice.to_page), tuple(scores), glyph)
 
 
 def _shared_atoms(edges: NDArray[np.int32], edge: NDArray[np.int32]) -> NDArray[np.float64]:

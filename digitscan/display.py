@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from digitscan.corrections import Correction
+    from digitscan.formcheck import Match
     from digitscan.model import ModelCard, ModelResult, Tuning
     from digitscan.report import Summary
     from digitscan.review import Review
@@ -226,6 +227,15 @@ def show_corrections(console: Console, corrections: Sequence[Correction]) -> Non
     none = sum(not one.corrected for one in corrections)
     wrong = len(corrections) - right - none
     console.print(f"{wrong:,} corrected, {right:,} found right, {none:,} no numbers", soft_wrap=True)
+
+
+def show_matches(console: Console, matches: Sequence[Match]) -> None:
+    """How well each page matches a form."""
+    table = Table("file", "page", "match", "", box=box.SIMPLE)
+    table.columns[0].overflow = "fold"
+    for match in matches:
+        table.add_row(_frame_cell(match.file), str(match.page), _percent(match.quality), Text(match.message))
+    console.print(table)
 
 
 _SUMMARY_TITLES = ("Status", "Confidence", "Worst pages", "Slowest pages", "Folders")

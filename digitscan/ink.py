@@ -98,7 +98,7 @@ def find_ink(pixels: NDArray[np.uint8], *, deskew: bool = True) -> Ink:
     while survey.scale < 1 and survey.is_too_small:
         survey = _survey(grey, 2 * survey.scale)
     angle = _skew(survey.mask) if deskew else 0.0
-    scale = _work_scale(grey.shape, survey)
+    scale = _work_scale(grey.shape, survey.scale, survey.stroke)
     work, to_page = upright(~grey if survey.is_negative else grey, scale, angle)
     if (scale, angle) == (survey.scale, 0.0):
         return _extract(survey.contrast, survey.mask, to_page)
@@ -119,6 +119,29 @@ def _survey(grey: NDArray[np.uint8], scale: float) -> _Survey:
     return _Survey(scale, is_negative, contrast, mask, writing, _stroke_width(writing))
 
 
+def find_form_ink(grey: NDArray[np.uint8], printed: NDArray[np.bool_]) -> Ink:
+    """The ink that was written on a form, without what is printed there.
+
+    `grey` is uint8 (H, W), upright, dark ink on light paper; `printed` is bool (h, w), true on the form's print, at any
+    size.
+    """
+    survey_scale = _survey_scale(grey.shape)
+    mask = strong(find_contrast(_resize(grey, survey_scale)))
+    mask &= ~_spread(printed, mask.shape)
+    stroke = _stroke_width(mask)
+    stroke = _stroke_width(mask & ~_rules(mask, stroke))
+    work, to_page = upright(grey, _work_scale(grey.shape, survey_scale, stroke), 0.0)
+    contrast = find_contrast(work)
+    return _extract(contrast, strong(contrast), to_page, printed)
+
+
+def _spread(printed: NDArray[np.bool_], shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    """The print at another size, and as far around it as it may lie askew."""
+    sized = cv2.resize(printed.view(np.uint8) * np.uint8(255), shape[::-1], interpolation=cv2.INTER_LINEAR)
+    reach = 2 * round(STROKE / 2) + 1
+    return np.asarray(cv2.dilate(sized, np.ones((reach, reach), np.uint8)) > 127)
+
+
 def find_single_ink(pixels: NDArray[np.uint8]) -> Ink:
     """The ink of a picture of one digit.
 
@@ -130,14 +153,24 @@ def find_single_ink(pixels: NDArray[np.uint8]) -> Ink:
     return find_ink(pixels, deskew=False)
 
 
-def _extract(contrast: NDArray[np.uint8], mask: NDArray[np.bool_], to_page: NDArray[np.float64]) -> Ink:
+def _extract(
+    contrast: NDArray[np.uint8],
+    mask: NDArray[np.bool_],
+    to_page: NDArray[np.float64],
+    printed: NDArray[np.bool_] | None = None,
+) -> Ink:
     rules = _rules(mask, STROKE)
+    if printed is not None:
+        printed = _spread(printed, mask.shape)
+        rules |= printed
     if rules.any():
         # Printed rules are often darker than the pen: without them the threshold follows the pen.
         near = cv2.dilate(rules.view(np.uint8), np.ones((3, 3), np.uint8)) > 0
-        mask = contrast > _threshold(contrast[~near])
-        rules |= _rules(mask, STROKE)
-        mask &= ~rules
+        inked = contrast > _threshold(contrast[~near])
+        rules |= _rules(inked, STROKE)
+        mask = inked & ~rules
+        if printed is not None:
+            mask |= inked & printed & _bridged(mask)
     stroke = _stroke_width(mask)
     mask = _without_specks(mask, rules, stroke)
     return Ink(mask, _level(contrast, mask, stroke), stroke, to_page)
@@ -191,10 +224,13 @@ def _resize(grey: NDArray[np.uint8], scale: float) -> NDArray[np.uint8]:
     return np.asarray(cv2.resize(grey, (width, height), interpolation=method), np.uint8)
 
 
-def _work_scale(shape: tuple[int, ...], survey: _Survey) -> float:
-    """From page to working picture, which is the survey or the page itself where its stroke is about `STROKE`."""
-    scale = survey.scale * STROKE / survey.stroke
-    for known in (survey.scale, 1.0):
+def _work_scale(shape: tuple[int, ...], survey_scale: float, stroke: float) -> float:
+    """From page to working picture, which is the survey or the page itself where its stroke is about `STROKE`.
+
+    `stroke` is the pen's width in the survey.
+    """
+    scale = survey_scale * STROKE / stroke
+    for known in (survey_scale, 1.0):
         if _TOLERANCE[0] < scale / known < _TOLERANCE[1]:
             return known
     return min(scale, 3.0, 4000 / max(shape))
@@ -336,6 +372,13 @@ def _without_specks(mask: NDArray[np.bool_], rules: NDArray[np.bool_], stroke: f
         is_crumb = np.bincount(parts.owners[beside], minlength=len(keep) + 1)[1:] > 0
         keep &= ~(is_crumb & (parts.boxes[:, 2:].max(axis=1) < _CRUMB * stroke))
     return parts.mask(keep)
+
+
+def _bridged(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """The ink, and gaps as wide as a printed line between ink on both sides."""
+    side = round(2 * STROKE) | 1
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
+    return np.asarray(cv2.morphologyEx(mask.view(np.uint8), cv2.MORPH_CLOSE, kernel) > 0)
 
 
 def _level(contrast: NDArray[np.uint8], mask: NDArray[np.bool_], stroke: float) -> NDArray[np.uint8]:

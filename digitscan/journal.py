@@ -16,12 +16,12 @@ import stat
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from digitscan import __version__
 from digitscan.errors import OutputError, UsageError
 from digitscan.lock import real_target
-from digitscan.schema import Box, Digit, Number, PageFailure, PageNumbers, PageResult, Rest
+from digitscan.schema import Box, Digit, FieldValue, Number, PageFailure, PageNumbers, PageResult, Rest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator
@@ -311,7 +311,11 @@ def _encoded(page: PageResult) -> str:
     """A page as JSON, which gives every float back as it was."""
     if isinstance(page, PageFailure):
         return json.dumps(page.message)
-    return json.dumps([(each.line, each.number, each.confidence, *map(_cells, each.digits)) for each in page.numbers])
+    numbers = [(each.line, each.number, each.confidence, *map(_cells, each.digits)) for each in page.numbers]
+    if not page.form:
+        return json.dumps(numbers)
+    fields = [(each.name, each.text, each.problem, each.corners) for number in page.numbers if (each := number.field)]
+    return json.dumps({"form": page.form, "numbers": numbers, "fields": fields})
 
 
 def _cells(digit: Digit) -> tuple[object, ...]:
@@ -324,8 +328,18 @@ def _decoded(file: str, page: int, content: str) -> PageResult:
     decoded = json.loads(content)
     if isinstance(decoded, str):
         return PageFailure(file, page, decoded)
+    form = decoded if isinstance(decoded, dict) else {"form": "", "numbers": decoded, "fields": [None] * len(decoded)}
     numbers = (
-        Number(line, number, confidence, tuple(Digit(text, sure, Box(*box)) for text, sure, *box in digits))
-        for line, number, confidence, *digits in decoded
+        Number(
+            line, number, confidence, tuple(Digit(text, sure, Box(*box)) for text, sure, *box in digits), _field(field)
+        )
+        for (line, number, confidence, *digits), field in zip(form["numbers"], form["fields"], strict=True)
     )
-    return PageNumbers(file, page, tuple(numbers))
+    return PageNumbers(file, page, tuple(numbers), form=form["form"])
+
+
+def _field(cells: list[Any] | None) -> FieldValue | None:
+    if cells is None:
+        return None
+    name, text, problem, corners = cells
+    return FieldValue(name, text, problem, tuple((x, y) for x, y in corners))

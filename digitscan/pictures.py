@@ -14,7 +14,7 @@ import numpy as np
 
 from digitscan.errors import OutputError
 from digitscan.image import read_pages
-from digitscan.schema import Box, Page, PageFailure, PageNumbers, Settings
+from digitscan.schema import Box, FieldValue, Page, PageFailure, PageNumbers, Settings
 from digitscan.turn import turned, turned_number
 
 if TYPE_CHECKING:
@@ -114,6 +114,19 @@ def cut_out(pixels: NDArray[np.uint8], box: Box) -> NDArray[np.uint8]:
     scale = min(1.0, *(most / size for most, size in zip(_LARGEST, part.shape[1::-1], strict=True)))
     size = [max(1, round(scale * length)) for length in part.shape[1::-1]]
     return np.asarray(cv2.resize(part, size, interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def cut_field(pixels: NDArray[np.uint8], field: FieldValue) -> NDArray[np.uint8]:
+    """A form's field, as upright as on the form, with some of what is around it, and no larger than `cut_out` gives."""
+    corners = np.array(field.corners, np.float32)
+    width, height = (float(np.linalg.norm(corners[end] - corners[0])) for end in (1, 3))
+    scale = min(1.0, *(most / size for most, size in zip(_LARGEST, (width, height), strict=True)))
+    margin = _MARGIN[1] * scale * height
+    left, top, right, bottom = margin, margin, margin + scale * width, margin + scale * height
+    target = np.array([(left, top), (right, top), (right, bottom), (left, bottom)], np.float32)
+    size = max(1, round(right + margin)), max(1, round(bottom + margin))
+    upright = cv2.getPerspectiveTransform(corners, target)
+    return np.asarray(cv2.warpPerspective(pixels, upright, size, flags=cv2.INTER_AREA, borderValue=(255, 255, 255)))
 
 
 def _write(path: Path, picture: NDArray[np.uint8]) -> None:

@@ -19,10 +19,10 @@ from typing import TYPE_CHECKING, BinaryIO, Self
 
 from digitscan.errors import DigitscanError, Interrupted, NoInputError, OutputError, PageError, UsageError
 from digitscan.lock import real_target
-from digitscan.schema import COLUMNS, Box, PageFailure, Per, Status
+from digitscan.schema import COLUMNS, FORM_COLUMNS, FORM_ENDING, Box, PageFailure, Per, Status
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator, Sequence
     from types import TracebackType
 
     import pandas as pd
@@ -39,6 +39,9 @@ _BOM = b"\xef\xbb\xbf"
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20", "'")
 """What OWASP's page on CSV injection names, signs also in full width, and the apostrophe that disarms them."""
 
+_NEGATIVE = re.compile(r"-[0-9]+(\.[0-9]+)?")
+"""A number, which no spreadsheet runs."""
+
 _NOT_UTF8 = re.compile(r"\\u(dc[89a-f][0-9a-f])")
 
 _SPECIAL = re.compile(r'[,"\r\n]')
@@ -50,33 +53,61 @@ _DTYPES = {
 }
 
 
+FIELD_COLUMNS = (*COLUMNS[Per.NUMBER], "field")
+"""Columns of a table with one row a field of a form, for the review page."""
+
+
+def columns(settings: Settings) -> tuple[str, ...]:
+    """The columns of the report: those of `COLUMNS`, or, for forms, a column a field and perhaps its confidence."""
+    if not settings.fields:
+        return COLUMNS[settings.per]
+    sure = (confidence_column(name) for name in settings.fields if settings.confidences)
+    return *FORM_COLUMNS, *settings.fields, *sure, *FORM_ENDING
+
+
+def confidence_column(field: str) -> str:
+    """The column with a field's confidence."""
+    return f"{field}_confidence"
+
+
 def rows(page: PageNumbers | PageFailure, settings: Settings) -> list[Row]:
-    """Makes the rows of one page, at least one, with the columns of `COLUMNS[settings.per]`.
+    """Makes the rows of one page, at least one, with the columns that `columns` gives.
 
     A row's confidence is that of its number, of its digit, or the least of its page. Its status is `review` where
     that is below `settings.min_confidence`. It is cut, not rounded, to four decimals: 1.0 means no doubt at all, and
     a row never shows a confidence that it was sent to review for not having.
     """
     if isinstance(page, PageFailure):
-        return [_row(page, settings, {"status": Status.ERROR, "message": page.message})]
+        return [_row(page, columns(settings), {"status": Status.ERROR, "message": page.message})]
     if not page.numbers:
-        return [_row(page, settings, {"status": Status.EMPTY})]
+        return [_row(page, columns(settings), {"status": Status.EMPTY})]
+    if settings.fields:
+        return [_row(page, columns(settings), _form_cells(page, settings))]
     cells = {Per.NUMBER: _number_cells, Per.DIGIT: _digit_cells, Per.PAGE: _page_cells}[settings.per]
-    return [_row(page, settings, row) for row in cells(page, settings)]
+    return [_row(page, columns(settings), row) for row in cells(page, settings)]
+
+
+def field_rows(page: PageNumbers, settings: Settings) -> list[Row]:
+    """Makes a row a field of a form that was read, with the columns `FIELD_COLUMNS`."""
+    return [_row(page, FIELD_COLUMNS, cells) for cells in _number_cells(page, settings)]
 
 
 _Cells = dict[str, str | int | float | None]
 
 
-def _row(page: PageNumbers | PageFailure, settings: Settings, cells: _Cells) -> Row:
+def _row(page: PageNumbers | PageFailure, names: Sequence[str], cells: _Cells) -> Row:
     blank: _Cells = {"file": page.file, "page": page.page, "text": "", "lines": "", "message": ""}
-    return tuple((blank | cells).get(column) for column in COLUMNS[settings.per])
+    return tuple((blank | cells).get(column) for column in names)
 
 
 def _number_cells(page: PageNumbers, settings: Settings) -> Iterator[_Cells]:
     for number in page.numbers:
         place: _Cells = {"line": number.line, "number": number.number, "text": number.text}
-        yield place | _certainty(number.confidence, settings) | _place(number.box)
+        cells = place | _certainty(number.confidence, settings) | _place(number.box)
+        if number.field:
+            cells |= {"field": number.field.name, "message": number.field.problem}
+            cells |= {"status": Status.REVIEW} if number.field.problem else {}
+        yield cells
 
 
 def _digit_cells(page: PageNumbers, settings: Settings) -> Iterator[_Cells]:
@@ -93,14 +124,32 @@ def _page_cells(page: PageNumbers, settings: Settings) -> Iterator[_Cells]:
     yield cells | _certainty(min(number.confidence for number in page.numbers), settings)
 
 
+def _form_cells(page: PageNumbers, settings: Settings) -> _Cells:
+    """One row: the page's confidence is that of its least certain field."""
+    fields = [(number.field, number.confidence) for number in page.numbers if number.field]
+    sure = {confidence_column(field.name): _cut(confidence) for field, confidence in fields}
+    is_doubtful = any(number.is_doubtful(settings.min_confidence) for number in page.numbers)
+    return {
+        **sure,
+        **{field.name: field.text for field, _ in fields},
+        "form": page.form,
+        "confidence": _cut(min(confidence for _, confidence in fields)),
+        "status": Status.REVIEW if is_doubtful else Status.OK,
+        "message": "; ".join(field.problem for field, _ in fields if field.problem),
+    }
+
+
 def _place(box: Box) -> _Cells:
     return {"x": box.x, "y": box.y, "width": box.width, "height": box.height}
 
 
 def _certainty(confidence: float, settings: Settings) -> _Cells:
+    return {"confidence": _cut(confidence), "status": _status(confidence, settings)}
+
+
+def _cut(confidence: float) -> float:
     # Decimal, because 0.57 * 10000 is less than 5700.
-    cut = Decimal(repr(float(confidence))).quantize(Decimal("0.0001"), ROUND_FLOOR)
-    return {"confidence": float(cut), "status": _status(confidence, settings)}
+    return float(Decimal(repr(float(confidence))).quantize(Decimal("0.0001"), ROUND_FLOOR))
 
 
 def _status(confidence: float, settings: Settings) -> Status:
@@ -115,9 +164,10 @@ def frame(pages: Iterable[PageNumbers | PageFailure], settings: Settings) -> pd.
     """
     import pandas as pd
 
-    columns = COLUMNS[settings.per]
-    table = pd.DataFrame([row for page in pages for row in rows(page, settings)], columns=list(columns))
-    return table.astype({column: _DTYPES[column] for column in columns})
+    names = columns(settings)
+    sure = set(map(confidence_column, settings.fields))
+    table = pd.DataFrame([row for page in pages for row in rows(page, settings)], columns=list(names))
+    return table.astype({name: "float64" if name in sure else _DTYPES.get(name, "str") for name in names})
 
 
 @dataclass(slots=True)
@@ -144,7 +194,7 @@ class Summary:
         self.empty += not page.numbers
         self.numbers += len(page.numbers)
         self.digits += sum(len(number.digits) for number in page.numbers)
-        self.review += sum(_status(number.confidence, settings) is Status.REVIEW for number in page.numbers)
+        self.review += sum(number.is_doubtful(settings.min_confidence) for number in page.numbers)
 
     def counts(self, seconds: float) -> dict[str, int | float]:
         """What a program that watches over runs wants to know, by name."""
@@ -194,7 +244,7 @@ class CsvReport:
         self.summary = Summary()
         self._output = None if output == "-" else output
         self._settings = settings
-        self._head = (_BOM if excel else b"") + _csv([COLUMNS[settings.per]])
+        self._head = (_BOM if excel else b"") + _csv([columns(settings)])
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
@@ -252,7 +302,7 @@ def cell_text(cell: str | int | float | None) -> str:
     if isinstance(cell, float):
         return f"{cell:.4f}"
     text = str(cell)
-    return "'" + text if text.startswith(_FORMULA) else text
+    return "'" + text if text.startswith(_FORMULA) and not _NEGATIVE.fullmatch(text) else text
 
 
 def _cell(cell: str | int | float | None) -> str:
@@ -261,11 +311,12 @@ def _cell(cell: str | int | float | None) -> str:
     return '"' + text.replace('"', '""') + '"' if _SPECIAL.search(text) else text
 
 
-def read_report(path: Path, kinds: Collection[Per] = (Per.NUMBER,)) -> pd.DataFrame:
+def read_report(path: Path, kinds: Collection[Per] = (Per.NUMBER,), *, forms: bool = False) -> pd.DataFrame:
     """Reads a report with rows of one of these kinds, in the file's order; all cells as `plain_text`.
 
-    Other columns than the report's may follow them. `attrs["excel"]` says whether it begins with the BOM. Raises
-    NoInputError where the file can't be read, and UsageError where it isn't such a report.
+    With `forms`, a report of forms is one, too. Other columns than the report's may follow them. `attrs["excel"]` says
+    whether it begins with the BOM. Raises NoInputError where the file can't be read, and UsageError where it isn't
+    such a report.
     """
     import pandas as pd
 
@@ -278,7 +329,8 @@ def read_report(path: Path, kinds: Collection[Per] = (Per.NUMBER,)) -> pd.DataFr
         raise NoInputError(f"{path} can't be read: {error.strerror or error}") from error
     except ValueError as error:  # Those of pandas and of decoding are ValueErrors.
         raise UsageError(f"{path} is not a whole CSV file in UTF-8; give a report of digitscan classify") from error
-    if not any(tuple(table.columns[: len(COLUMNS[per])]) == COLUMNS[per] for per in kinds):
+    is_form = forms and tuple(table.columns[: len(FORM_COLUMNS)]) == FORM_COLUMNS and {*FORM_ENDING} < {*table.columns}
+    if not is_form and not any(tuple(table.columns[: len(COLUMNS[per])]) == COLUMNS[per] for per in kinds):
         names = " or ".join(kinds)
         raise UsageError(f"{path} doesn't have one row a {names}; give a report of digitscan classify --per {names}")
     table = table.map(plain_text)

@@ -11,6 +11,7 @@ import json
 import math
 from base64 import b64encode
 from collections import defaultdict
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 from string import Template
@@ -20,8 +21,8 @@ import cv2
 import numpy as np
 
 from digitscan.errors import NoInputError, UsageError
-from digitscan.pictures import PagePixels, cut_out
-from digitscan.report import cell_text, rows, write_file
+from digitscan.pictures import PagePixels, cut_field, cut_out
+from digitscan.report import FIELD_COLUMNS, cell_text, field_rows, rows, write_file
 from digitscan.schema import COLUMNS, GLYPH_SIZE, Box, Digit, Number, PageFailure, PageNumbers, Per, Status
 
 if TYPE_CHECKING:
@@ -50,16 +51,14 @@ _ROWS_A_BLOCK = 250
 class Review:
     """Collects the rows of a report, and what the page shows beside those that a person should look at."""
 
-    def __init__(
-        self, name: str, settings: Settings, columns: Sequence[str] = COLUMNS[Per.NUMBER], *, all_rows: bool = False
-    ) -> None:
+    def __init__(self, name: str, settings: Settings, columns: Sequence[str] = (), *, all_rows: bool = False) -> None:
         """`name` is the report's, `settings` those of the scan; with `all_rows`, every number has a picture.
 
-        `columns` are the report's: those of a row a number, and perhaps others.
+        `columns` are the report's, where they are not those of a row a number, or a field, alone.
         """
         self._name = name
         self._settings = settings
-        self._columns = columns
+        self._columns = columns or (FIELD_COLUMNS if settings.fields else COLUMNS[Per.NUMBER])
         self._wanted_status = {Status.REVIEW, Status.OK, Status.CHECKED} if all_rows else {Status.REVIEW}
         self._pixels = PagePixels(settings)
         self._rows: list[Row] = []
@@ -70,8 +69,15 @@ class Review:
 
     def add(self, read: PageNumbers | PageFailure) -> None:
         """Add a page of the scan that makes the report."""
-        self.add_rows(rows(read, self._settings))
+        if isinstance(read, PageNumbers) and read.form:
+            self.add_rows(field_rows(read, self._settings))
+        else:
+            self.add_rows(self._padded(row) for row in rows(read, replace(self._settings, fields=())))
         self.add_details(read)
+
+    def _padded(self, row: Row) -> Row:
+        """A row of a page that is no form, in a report of forms."""
+        return *row, *[""] * (len(self._columns) - len(row))
 
     def add_rows(self, table: Iterable[Row]) -> None:
         """Add rows with a cell for each column, as values or as text."""
@@ -153,12 +159,16 @@ def _written(cell: str | int | float | None) -> str:
 
 def _details(page: Page, number: Number) -> Details:
     digits = [digit for digit in number.digits if digit.scores]
-    details: Details = {"picture": _base64(cut_out(page.pixels, number.box), ".webp", _WEBP)}
+    details: Details = {"picture": _base64(_picture(page, number), ".webp", _WEBP)}
     if digits:
         glyphs = [np.frombuffer(digit.glyph, np.uint8).reshape(GLYPH_SIZE, GLYPH_SIZE) for digit in digits]
         details["glyphs"] = _base64(np.hstack(glyphs), ".png", _PNG)
         details["digits"] = [[digit.text, _shown(digit.confidence), _runners_up(digit)] for digit in digits]
     return details
+
+
+def _picture(page: Page, number: Number) -> NDArray[np.uint8]:
+    return cut_field(page.pixels, number.field) if number.field else cut_out(page.pixels, number.box)
 
 
 def _base64(picture: NDArray[np.uint8], suffix: str, option: tuple[int, int]) -> str:

@@ -22,6 +22,7 @@ import numpy as np
 from digitscan.classifier import Classifier
 from digitscan.decode import PLAIN_WEIGHTS, decode
 from digitscan.errors import ModelError
+from digitscan.fields import form_glyphs, read_form
 from digitscan.image import OUT_OF_MEMORY, is_out_of_memory, read_pages
 from digitscan.ink import find_ink, find_single_ink
 from digitscan.linereader import LineReader
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from digitscan.form import Form
     from digitscan.journal import Journal
     from digitscan.model import ModelCard
     from digitscan.pool import Outcome
@@ -77,8 +79,15 @@ _BATCH_PAGES = 256
 """The classifier gets this many candidates, or those of this many pages, at a time."""
 
 
-_read_strips: StripPredictor | None = None
-"""In a worker: its line reader; sent once, not with each task."""
+class Sight(NamedTuple):
+    """What pages are cut up with: the line reader, if there is one, and the forms that they are, if they are forms."""
+
+    read_strips: StripPredictor | None = None
+    forms: tuple[Form, ...] = ()
+
+
+_sight = Sight()
+"""In a worker: its own; sent once, not with each task."""
 
 
 class Predictor(Protocol):
@@ -89,17 +98,22 @@ class Predictor(Protocol):
 
 
 class Reader(NamedTuple):
-    """What reads pages: a classifier, a line reader if there is one, how their beliefs are weighed, and their cards."""
+    """What reads pages: a classifier, a line reader if there is one, how their beliefs are weighed, and their cards.
+
+    With `forms`, each page is one of them.
+    """
 
     classify: Predictor
     read_strips: StripPredictor | None = None
     weights: PathWeights = PLAIN_WEIGHTS
     cards: tuple[ModelCard, ...] = ()
+    forms: tuple[Form, ...] = ()
 
     @property
     def identity(self) -> str:
         """Differs between readers that may read differently."""
-        return repr(([card.tflite_sha256 for card in self.cards], self.weights))
+        parts = [card.tflite_sha256 for card in self.cards], self.weights, *(form.sha256 for form in self.forms)
+        return repr(parts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +161,7 @@ def scan(
     """
 
     def read(sources: Iterable[Source]) -> Generator[PageResult]:
-        for batch in _batches(_read(sources, reader.read_strips, settings)):
+        for batch in _batches(_read(sources, Sight(reader.read_strips, reader.forms), settings)):
             yield from _classify(batch, reader)
 
     yield from journal.resume(files, read) if journal else read(files)
@@ -169,33 +183,29 @@ def page_ink(page: Page, layout: Layout) -> Ink:
     return find_ink(page.pixels, deskew=layout is Layout.PAGE)
 
 
-def _read(
-    files: Iterable[Source], read_strips: StripPredictor | None, settings: Settings
-) -> Iterator[PageGlyphs | PageResult]:
+def _read(files: Iterable[Source], sight: Sight, settings: Settings) -> Iterator[PageGlyphs | PageResult]:
     """Pages in order, read here or in a pool of workers."""
     waiting = iter(files)
     first = list(islice(waiting, _POOL_FILES))
     jobs = settings.jobs or os.cpu_count() or 1
     # What takes too long can be stopped in another process only.
     if settings.page_timeout is None and (jobs == 1 or len(first) < _POOL_FILES):
-        return _read_here(chain(first, waiting), read_strips, settings)
-    return _read_in_pool(chain(first, waiting), read_strips, settings, jobs)
+        return _read_here(chain(first, waiting), sight, settings)
+    return _read_in_pool(chain(first, waiting), sight, settings, jobs)
 
 
-def _read_here(
-    files: Iterable[Source], read_strips: StripPredictor | None, settings: Settings
-) -> Iterator[PageGlyphs | PageResult]:
+def _read_here(files: Iterable[Source], sight: Sight, settings: Settings) -> Iterator[PageGlyphs | PageResult]:
     for file in files:
         if isinstance(file, PageResult):
             yield file
         else:
-            yield from _read_part(*_place(file), settings, read_strips, None)
+            yield from _read_part(*_place(file), settings, sight, None)
 
 
 def _read_in_pool(
-    files: Iterable[Source], read_strips: StripPredictor | None, settings: Settings, jobs: int
+    files: Iterable[Source], sight: Sight, settings: Settings, jobs: int
 ) -> Iterator[PageGlyphs | PageResult]:
-    with LossyPool(jobs, settings.page_timeout, _take_line_reader, read_strips) as pool:
+    with LossyPool(jobs, settings.page_timeout, _take_sight, sight) as pool:
         yield from _in_order(pool, iter(files), settings, jobs * _TASKS_A_WORKER)
 
 
@@ -261,35 +271,37 @@ def _failure(file: str, page: int, loss: Loss) -> PageFailure:
     return PageFailure(file, page, _LOSSES[loss], transient=True)
 
 
-def _take_line_reader(read_strips: StripPredictor | None) -> None:
-    global _read_strips
-    _read_strips = read_strips
+def _take_sight(sight: Sight) -> None:
+    global _sight
+    _sight = sight
 
 
 def _read_in_worker(file: str, first: int, settings: Settings) -> Iterator[PageGlyphs | PageFailure]:
-    return _read_part(file, first, settings, _read_strips, _PAGES_A_TASK)
+    return _read_part(file, first, settings, _sight, _PAGES_A_TASK)
 
 
 def _read_part(
-    file: str, first: int, settings: Settings, read_strips: StripPredictor | None, count: int | None
+    file: str, first: int, settings: Settings, sight: Sight, count: int | None
 ) -> Iterator[PageGlyphs | PageFailure]:
     """The pages of a file from `first` on, `count` of them at most; fewer are the last."""
     started = time.perf_counter()
-    for page in islice(read_pages(file, settings, first, reduced=True), count):
-        found = page if isinstance(page, PageFailure) else _glyphs(page, settings, read_strips)
+    for page in islice(read_pages(file, settings, first, reduced=not sight.forms), count):
+        found = page if isinstance(page, PageFailure) else _glyphs(page, settings, sight)
         seconds = time.perf_counter() - started
         yield replace(found, seconds=seconds) if isinstance(found, PageGlyphs) else found
         started = time.perf_counter()
 
 
-def _glyphs(page: Page, settings: Settings, read_strips: StripPredictor | None) -> PageGlyphs | PageFailure:
+def _glyphs(page: Page, settings: Settings, sight: Sight) -> PageGlyphs | PageFailure:
     try:
-        found = page_glyphs(page, settings, read_strips)
+        if sight.forms:
+            return form_glyphs(page, sight.forms, sight.read_strips)
+        found = page_glyphs(page, settings, sight.read_strips)
         if not _is_too_small(found, page.reduction):
             return found
         # Only JPEGs are reduced, and these have one page.
         whole = next(read_pages(page.file, settings))
-        return whole if isinstance(whole, PageFailure) else page_glyphs(whole, settings, read_strips)
+        return whole if isinstance(whole, PageFailure) else page_glyphs(whole, settings, sight.read_strips)
     except (MemoryError, cv2.error) as error:
         if not is_out_of_memory(error):
             raise
@@ -329,6 +341,9 @@ def _classify(batch: list[PageGlyphs | PageResult], reader: Reader) -> Iterator[
             yield page
             continue
         start, end = end, end + len(page.glyphs)
+        if page.form:
+            yield read_form(page, page.form, reader.forms[page.form.form], probabilities[start:end], reader.weights)
+            continue
         lines = decode(page.lattices, probabilities[start:end], page.frames, reader.weights, page.glyphs)
         yield PageNumbers(page.file, page.page, tuple(chain.from_iterable(lines)), page.seconds)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from math import inf
+from math import ceil, floor, inf
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from digitscan.errors import UsageError
@@ -110,6 +110,10 @@ COLUMNS: dict[Per, tuple[str, ...]] = {
 """Columns of the report. `lines` has a page's lines separated by `|`, the numbers of a line by a space."""
 
 
+FORM_COLUMNS, FORM_ENDING = ("file", "page", "status", "confidence"), ("form", "message")
+"""Columns of a report of forms, before and behind those of the fields."""
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """The one source of defaults, for the command line and for the library."""
@@ -130,6 +134,10 @@ class Settings:
     """A page with more pixels is refused before it is decoded."""
     page_timeout: float | None = None
     """Seconds after which the reading of a page is given up; None waits for ever."""
+    fields: tuple[str, ...] = ()
+    """Names of the fields of forms: the report has a row a page, with a column for each."""
+    confidences: bool = False
+    """Whether each field has a column for its confidence as well."""
 
     def __post_init__(self) -> None:
         """Take `layout` and `per` as text too. Raises UsageError for values that can't be."""
@@ -146,6 +154,9 @@ class Settings:
                 "settings: min_confidence is 0 to 1, rotate 0, 90, 180 or 270, jobs at least 0, "
                 "dpi, max_pixels and page_timeout above 0"
             )
+
+
+Corners = tuple[tuple[float, float], ...]
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -206,23 +217,51 @@ class Digit:
 
 
 @dataclass(frozen=True, slots=True)
+class FieldValue:
+    """What a form's field says: `text` as the report has it, and `problem`, the rule that it breaks, or nothing.
+
+    `corners` are those of its box on the page, x and y in pixels, from the form's upper left clockwise.
+    """
+
+    name: str
+    text: str
+    problem: str
+    corners: Corners
+
+    @property
+    def box(self) -> Box:
+        """The smallest upright box on the page around it."""
+        left, top = (max(0, floor(min(side))) for side in zip(*self.corners, strict=True))
+        right, bottom = (ceil(max(side)) for side in zip(*self.corners, strict=True))
+        return Box(left, top, max(1, right - left), max(1, bottom - top))
+
+
+@dataclass(frozen=True, slots=True)
 class Number:
-    """A run of digits that belong together; `line` and `number` count from 1 within the page and the line."""
+    """A run of digits that belong together; `line` and `number` count from 1 within the page and the line.
+
+    On a form each `field` is one, on a line of its own, and may have no digits.
+    """
 
     line: int
     number: int
     confidence: float
     digits: tuple[Digit, ...]
+    field: FieldValue | None = None
 
     @property
     def text(self) -> str:
-        """The digits alone, leading zeros kept."""
-        return "".join(digit.text for digit in self.digits)
+        """The digits alone, leading zeros kept; what a field says."""
+        return self.field.text if self.field else "".join(digit.text for digit in self.digits)
 
     @property
     def box(self) -> Box:
-        """The smallest box around all its digits."""
-        return Box.around([digit.box for digit in self.digits])
+        """The smallest box around all its digits; that of the field."""
+        return self.field.box if self.field else Box.around([digit.box for digit in self.digits])
+
+    def is_doubtful(self, min_confidence: float) -> bool:
+        """Whether a person should look at it."""
+        return self.confidence < min_confidence or bool(self.field and self.field.problem)
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,6 +273,8 @@ class PageNumbers:
     numbers: tuple[Number, ...]
     seconds: float = field(default=0.0, compare=False)
     """What its reading and cutting took; 0 where it wasn't read now."""
+    form: str = ""
+    """The form that the page is, if it was read as one: then the numbers are its fields."""
 
 
 PageResult = PageNumbers | PageFailure
@@ -337,6 +378,20 @@ class StripPredictor(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class PlacedForm:
+    """A form as it lies on a page: which of those that were given, and the corners of all its fields on the page.
+
+    `lattices` are the fields that the page's lattices belong to, and `regions`, float64 (L, 4), the boxes of these in
+    the pixels of the lattices.
+    """
+
+    form: int
+    corners: tuple[Corners, ...]
+    lattices: tuple[int, ...]
+    regions: NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
 class PageGlyphs:
     """What a worker returns for a page: never the page itself, only 784 bytes a candidate and 22 a column of a line.
 
@@ -351,6 +406,7 @@ class PageGlyphs:
     glyphs: NDArray[np.uint8]
     frames: tuple[NDArray[np.float32], ...] | None
     seconds: float = 0.0
+    form: PlacedForm | None = None
 
 
 class LabelledLine(NamedTuple):

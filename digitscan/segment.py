@@ -8,7 +8,7 @@ hold one digit at most, which aren't cut, and where two digits must be cut apart
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import cv2
 import numpy as np
@@ -73,10 +73,19 @@ class _Atoms:
         return _Atoms(self.boxes[order], self.component[order], self.cut[order])
 
 
-def segment(ink: Ink, layout: Layout, read_strips: StripPredictor | None = None) -> Segments:
+class LineFinder(Protocol):
+    """Anything that groups components into lines."""
+
+    def __call__(self, boxes: NDArray[np.int32], height: float, /) -> list[NDArray[np.intp]]:
+        """Indices of the components of each line, at least one; `boxes` is int32 (N, 4), `height` that of a digit."""
+
+
+def segment(
+    ink: Ink, layout: Layout, read_strips: StripPredictor | None = None, find: LineFinder = find_lines
+) -> Segments:
     """The lattice of every text line of a page, lines from top to bottom; `read_strips` helps to cut digits apart.
 
-    With `Layout.LINE` all ink belongs to one line; with `Layout.DIGIT` it is one candidate.
+    With `Layout.LINE` all ink belongs to one line; with `Layout.DIGIT` it is one candidate; else `find` groups it.
     """
     if not ink.mask.any():
         return Segments((), (), (), () if read_strips else None)
@@ -84,7 +93,7 @@ def segment(ink: Ink, layout: Layout, read_strips: StripPredictor | None = None)
         return _single(ink, read_strips)
     labels, boxes, *_ = find_components(ink.mask)
     height = digit_height(boxes, ink.stroke)
-    lines = [np.arange(len(boxes))] if layout is Layout.LINE else find_lines(boxes, height)
+    lines = [np.arange(len(boxes))] if layout is Layout.LINE else find(boxes, height)
     heights = [digit_height(boxes[line], ink.stroke) for line in lines]
     strips = tuple(_strip(ink.level, labels, boxes, *each) for each in zip(lines, heights, strict=True))
     frames = _frames(strips, read_strips)

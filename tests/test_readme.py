@@ -57,6 +57,7 @@ def folder(tmp_path: Path, report: Path) -> Path:
     (tmp_path / "reports").mkdir()
     (tmp_path / "models").symlink_to(ROOT / "models")
     (tmp_path / "sample_images").symlink_to(ROOT / "sample_images")
+    (tmp_path / "sample_forms").symlink_to(ROOT / "sample_forms")
     return tmp_path
 
 

@@ -13,6 +13,8 @@ const rows = blocks("rows").flatMap((block) => parse(block));
 const detailBlocks = blocks("details");
 const parsed = new Map();
 const column = Object.fromEntries(about.columns.map((name, place) => [name, place]));
+const isForm = "field" in column; // One row a field; its values may have points and a minus.
+const foreign = isForm ? /[^-0-9.]/g : /[^0-9]/g;
 const storageKey = `digitscan-review-${about.id}`;
 
 let kept = { answers: {}, drafts: {} };
@@ -69,7 +71,8 @@ function element(name, className, text) {
 
 function place(row, name = fileName(row)) {
   const parts = [name, `page ${cell(row, "page")}`];
-  if (isNumber(row)) parts.push(`line ${cell(row, "line")}`, `number ${cell(row, "number")}`);
+  if (isForm && isNumber(row)) parts.push(cell(row, "field"));
+  else if (isNumber(row)) parts.push(`line ${cell(row, "line")}`, `number ${cell(row, "number")}`);
   return parts.join(" · ");
 }
 
@@ -225,14 +228,14 @@ function submit(event) {
   event.preventDefault();
   const text = byId("text").value;
   if (byId("text").readOnly) forward();
-  else if (/^[0-9]+$/.test(text)) answer(text);
+  else if (/[0-9]/.test(text) && !text.match(foreign)) answer(text);
   else byId("problem").textContent = "Type the digits, or press N if there is no number.";
 }
 
 function typed() {
   const input = byId("text");
-  const digits = input.value.replace(/[^0-9]/g, "");
-  byId("problem").textContent = digits === input.value ? "" : "Digits only.";
+  const digits = input.value.replace(foreign, "");
+  byId("problem").textContent = digits === input.value ? "" : isForm ? "Digits, points and a minus only." : "Digits only.";
   if (digits !== input.value) input.value = digits;
   kept.drafts[shown[at]] = digits;
   save();
@@ -281,7 +284,9 @@ function correctedReport() {
 
 function corrections() {
   const made = Object.keys(kept.answers).map((row) => ({
-    ...Object.fromEntries(["file", "page", "line", "number", "text"].map((name) => [name, cell(row, name)])),
+    ...Object.fromEntries(
+      ["file", "page", "line", "number", "text", ...(isForm ? ["field"] : [])].map((name) => [name, cell(row, name)]),
+    ),
     corrected: kept.answers[row],
     glyphs: details(row)?.glyphs ?? "",
   }));
@@ -298,6 +303,7 @@ function start() {
   for (const [status, count] of Object.entries({ review: 0, ...counts })) {
     byId("status").append(new Option(`${status || "all"} (${count.toLocaleString("en")})`, status));
   }
+  byId("download-report").hidden = isForm; // A row a page: digitscan apply makes it.
   load();
   byId("picture").addEventListener("load", fitPicture);
   byId("answer").addEventListener("submit", submit);

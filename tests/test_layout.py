@@ -14,8 +14,8 @@ PACKAGE = Path(__file__).parents[1] / "digitscan"
 LAYERS = (
     {"errors"},
     {"schema"},
-    {"lock", "log", "config"},
-    {"cut", "lines", "strips", "paths", "model", "strokes", "contents", "truth"},
+    {"lock", "log", "config", "remote"},
+    {"sources", "cut", "lines", "strips", "paths", "model", "strokes", "contents", "truth"},
     {"annotate", "summary", "augment", "pool"},
     {"turn", "colour", "allographs", "backgrounds", "hands", "headers", "runtime", "networks", "courses", "journal"},
     {"canvas", "tiff"},

@@ -29,8 +29,10 @@ _FINAL = (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryEr
 
 _CREDENTIALS = "give credentials for it in the environment, or in the file where its own tools keep them"
 
-_VERSIONS = ("ETag", "etag", "md5Hash", "content_md5", "CRC", "Content-MD5", "Digest", "mtime", "LastModified")
-_VERSIONS += ("last_modified", "Last-Modified", "updated", "modified", "created", "date_time")
+_VERSIONS = (
+    *("ETag", "etag", "md5Hash", "content_md5", "CRC", "Content-MD5", "Digest", "mtime", "LastModified"),
+    *("last_modified", "Last-Modified", "updated", "modified", "created", "date_time"),
+)
 """What stores call that by which one content of an object is told from the next, the surest first."""
 
 
@@ -149,6 +151,6 @@ def _errors() -> Iterator[None]:
         raise PermissionError(f"{error}; {_CREDENTIALS}") from error
     except (OSError, UsageError):
         raise
-    except Exception as error:  # noqa: BLE001 (those of botocore, aiohttp, Google and Azure have no base in common)
+    except Exception as error:
         remedy = f"; {_CREDENTIALS}" if "credential" in f"{type(error).__name__} {error}".lower() else ""
         raise OSError(f"{' '.join(str(error).split()) or type(error).__name__}{remedy}") from error

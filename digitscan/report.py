@@ -10,7 +10,7 @@ import secrets
 import stat
 import sys
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from decimal import ROUND_FLOOR, Decimal
 from io import BytesIO
 from itertools import groupby
@@ -43,7 +43,7 @@ _NOT_UTF8 = re.compile(r"\\u(dc[89a-f][0-9a-f])")
 
 _SPECIAL = re.compile(r'[,"\r\n]')
 
-_DTYPES = {
+DTYPES = {
     **dict.fromkeys(("page", "line", "number", "position", "x", "y", "width", "height"), "Int64"),
     **dict.fromkeys(("file", "text", "lines", "status", "message"), "str"),
     "confidence": "float64",
@@ -117,7 +117,7 @@ def frame(pages: Iterable[PageNumbers | PageFailure], settings: Settings) -> pd.
 
     columns = COLUMNS[settings.per]
     table = pd.DataFrame([row for page in pages for row in rows(page, settings)], columns=list(columns))
-    return table.astype({column: _DTYPES[column] for column in columns})
+    return table.astype({column: DTYPES[column] for column in columns})
 
 
 @dataclass(slots=True)
@@ -145,6 +145,11 @@ class Summary:
         self.numbers += len(page.numbers)
         self.digits += sum(len(number.digits) for number in page.numbers)
         self.review += sum(_status(number.confidence, settings) is Status.REVIEW for number in page.numbers)
+
+    def join(self, other: Summary) -> None:
+        """Counts what another has counted."""
+        for count in fields(self):
+            setattr(self, count.name, getattr(self, count.name) + getattr(other, count.name))
 
     def counts(self, seconds: float) -> dict[str, int | float]:
         """What a program that watches over runs wants to know, by name."""
@@ -194,7 +199,7 @@ class CsvReport:
         self.summary = Summary()
         self._output = None if output == "-" else output
         self._settings = settings
-        self._head = (_BOM if excel else b"") + _csv([COLUMNS[settings.per]])
+        self._head = csv_head(settings, excel=excel)
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
@@ -207,7 +212,7 @@ class CsvReport:
 
     def add(self, page: PageNumbers | PageFailure) -> None:
         """Writes the rows of one page through to the output, and counts it."""
-        self._write(_csv(rows(page, self._settings)))
+        self._write(csv_bytes(rows(page, self._settings)))
         self.summary.add(page, self._settings)
 
     def _write(self, data: bytes) -> None:
@@ -229,7 +234,7 @@ def write_table(path: Path | str | None, head: Row, table: Iterable[Row], *, exc
     """
     output = None if path in (None, "-") else str(path)
     with _sink(output) as stream, _output_errors(output):
-        stream.write((_BOM if excel else b"") + _csv([head, *table]))
+        stream.write((_BOM if excel else b"") + csv_bytes([head, *table]))
         stream.flush()
 
 
@@ -240,7 +245,13 @@ def write_file(path: Path, content: bytes) -> None:
         stream.flush()
 
 
-def _csv(table: Iterable[Row]) -> bytes:
+def csv_head(settings: Settings, *, excel: bool = False) -> bytes:
+    """What a report begins with: the names of its columns, after the BOM for Excel."""
+    return (_BOM if excel else b"") + csv_bytes([COLUMNS[settings.per]])
+
+
+def csv_bytes(table: Iterable[Row]) -> bytes:
+    """Rows as a report has them."""
     text = "".join(",".join(_cell(cell) for cell in row) + "\n" for row in table)
     return text.encode("utf-8", "backslashreplace")
 

@@ -85,6 +85,13 @@ class LogFormat(StrEnum):
     JSON = "json"
 
 
+class Format(StrEnum):
+    """What the parts of a report are."""
+
+    CSV = "csv"
+    PARQUET = "parquet"
+
+
 class Arch(StrEnum):
     """The networks that can be trained."""
 
@@ -234,10 +241,11 @@ PageResult = PageNumbers | PageFailure
 
 
 class Rest(NamedTuple):
-    """The pages of a file from `first` on, which counts from 1."""
+    """The pages of a file from `first` on, which counts from 1, at most `most` of them."""
 
     file: str
     first: int
+    most: int | None = None
 
 
 Source = str | Rest | PageResult

@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-from io import BytesIO
+from io import BufferedReader, BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from digitscan import remote
 from digitscan.errors import PageError
@@ -24,7 +24,7 @@ class Stamp(NamedTuple):
     sha256: str
 
 
-def open_source(file: str) -> BinaryIO:
+def open_source(file: str) -> BufferedReader | BytesIO:
     """A file's content. Raises OSError, and PageError for what is no file."""
     if remote.is_url(file):
         return BytesIO(remote.read(file))

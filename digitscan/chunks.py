@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
+import secrets
 import threading
 from collections import deque
 from dataclasses import dataclass, replace
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import cv2
 
 from digitscan import __version__
 from digitscan.errors import DigitscanError
 from digitscan.image import count_pages
+from digitscan.remote import forget
 from digitscan.scan import read_here
-from digitscan.schema import Digit, PageFailure, PageNumbers, PageResult, Rest
+from digitscan.schema import Digit, PageFailure, PageNumbers, PageResult, Rest, Settings
 from digitscan.sources import absolute
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 
     from digitscan.cluster import Cluster, Task
     from digitscan.scan import Reader
-    from digitscan.schema import Settings, Source
+    from digitscan.schema import Source
+
+    ReadChunk = Callable[[list[Rest], Reader, "Run"], list[PageResult]]
+    _Reading = tuple[object, "Run"]
 
 _MOST = 64
 """Sources of a chunk: some ten seconds of work, so that neither the scheduler's millisecond for a task counts, nor what
@@ -39,8 +44,20 @@ _LOST = (
     "its reading killed the workers that tried it, usually for want of memory; give them more, or lower --max-pixels"
 )
 
+_token = ""
+"""In a worker: that of the last scan."""
+
 _ONE_AT_A_TIME = threading.Lock()
 """In a worker with several threads: neither LiteRT nor PDFium may be used by two of them."""
+
+
+class Run(NamedTuple):
+    """What a worker has to know of the scan that a chunk is part of."""
+
+    settings: Settings
+    version: str = __version__
+    token: str = ""
+    """Another one for each scan."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,14 +75,17 @@ class ChunkedScan:
     that kills its workers, as often as the scheduler allows, is a failure; others of its chunk are read again.
     """
 
-    def __init__(self, cluster: Cluster) -> None:
+    def __init__(self, cluster: Cluster, read: ReadChunk | None = None) -> None:
+        """`read` takes the place of `read_chunk` where its cost is measured."""
         self._cluster = cluster
+        self._read = read or read_chunk
         self._handed_out = 0
 
     def __call__(self, sources: Iterable[Source], reader: Reader, settings: Settings) -> Generator[PageResult]:
         """Raises DigitscanError where the scheduler is lost, or a worker has another version of digitscan."""
         waiting = iter(sources)
-        reading = self._cluster.share(reader), replace(settings, jobs=1, page_timeout=None)
+        run = Run(replace(settings, jobs=1, page_timeout=None), token=secrets.token_hex(8))
+        reading = self._cluster.share(reader), run
         under_way: deque[_Chunk] = deque()
         while True:
             while len(under_way) < self._limit() and (chunk := list(islice(waiting, self._size()))):
@@ -82,21 +102,21 @@ class ChunkedScan:
     def _size(self) -> int:
         return max(1, min(_MOST, self._handed_out // (_SHARE * max(1, self._cluster.count()))))
 
-    def _submit(self, sources: Iterable[Source], reading: tuple[object, Settings]) -> Task[PageResult] | None:
+    def _submit(self, sources: Iterable[Source], reading: _Reading) -> Task[PageResult] | None:
         rests = [_rest(source) for source in sources if not isinstance(source, PageResult)]
-        return self._cluster.submit(read_chunk, __version__, rests, *reading) if rests else None
+        return self._cluster.submit(self._read, rests, *reading) if rests else None
 
-    def _pages(self, chunk: _Chunk, reading: tuple[object, Settings]) -> Iterator[PageResult]:
+    def _pages(self, chunk: _Chunk, reading: _Reading) -> Iterator[PageResult]:
         outcome = chunk.task.result() if chunk.task else None
         if outcome and outcome.loss:
             yield from self._one_by_one(chunk.sources, reading)
         else:
             yield from _in_place(chunk.sources, outcome.items if outcome else [])
 
-    def _one_by_one(self, sources: Sequence[Source], reading: tuple[object, Settings]) -> Iterator[PageResult]:
+    def _one_by_one(self, sources: Sequence[Source], reading: _Reading) -> Iterator[PageResult]:
         """The pages of a chunk that was lost, each read by itself, so that only the one that does it is blamed."""
         rests = [None if isinstance(source, PageResult) else _rest(source) for source in sources]
-        counts = [rest and self._cluster.submit(_counted, rest.file, reading[1]) for rest in rests]
+        counts = [rest and self._cluster.submit(_counted, rest.file, reading[1].settings) for rest in rests]
         for source, rest, count in zip(sources, rests, counts, strict=True):
             if rest is None or count is None:
                 yield from _in_place([source], [])
@@ -106,7 +126,7 @@ class ChunkedScan:
             else:
                 yield from _in_place([source], [PageFailure(rest.file, rest.first, _LOST, transient=True)])
 
-    def _page(self, rest: Rest, reading: tuple[object, Settings]) -> list[PageResult]:
+    def _page(self, rest: Rest, reading: _Reading) -> list[PageResult]:
         task = self._submit([rest], reading)
         outcome = task.result() if task else None
         if outcome is None or outcome.loss:
@@ -114,13 +134,17 @@ class ChunkedScan:
         return outcome.items
 
 
-def read_chunk(version: str, rests: list[Rest], reader: Reader, settings: Settings) -> list[PageResult]:
-    """In a worker: the pages of a chunk. A pure function, but for what lies in the files."""
-    if version != __version__:
-        raise DigitscanError(f"a worker has digitscan {__version__}, this is {version}; install the same on all")
+def read_chunk(rests: list[Rest], reader: Reader, run: Run) -> list[PageResult]:
+    """In a worker: the pages of a chunk. Comes out the same wherever it runs, as long as the files are the same."""
+    global _token
+    if run.version != __version__:
+        raise DigitscanError(f"a worker has digitscan {__version__}, this is {run.version}; install the same on all")
     with _ONE_AT_A_TIME:
-        cv2.setNumThreads(1)
-        return [_without_pictures(page) for page in read_here(rests, reader, settings)]
+        if run.token != _token:
+            forget()
+            cv2.setNumThreads(1)
+            _token = run.token
+        return [_without_pictures(page) for page in read_here(rests, reader, run.settings)]
 
 
 def _counted(file: str, settings: Settings) -> list[int]:

@@ -40,6 +40,12 @@ class Task(Generic[Item]):
             return Outcome(self._future.result())
         except KilledWorker:
             return Outcome([], Loss.DEATH)
+        except RuntimeError as error:
+            if "deserialization" not in str(error):
+                raise
+            raise DigitscanError(
+                f"the workers of {self._address} can't load digitscan; install the same version on all"
+            ) from error
         except (CancelledError, CommClosedError) as error:
             raise DigitscanError(
                 f"the connection to the scheduler {self._address} is lost; start it again, and go on with --resume"

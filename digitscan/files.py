@@ -9,7 +9,7 @@ from natsort import natsort_keygen, ns
 
 from digitscan import sources
 from digitscan.errors import NoInputError
-from digitscan.remote import is_url, whole_url
+from digitscan.remote import forget, is_url, whole_url
 from digitscan.schema import PageFailure
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ def find_pages(inputs: Sequence[str]) -> Iterator[str | PageFailure]:
         NoInputError: An input doesn't exist or can't be reached (at the call, before any file is found), or all
             of them together hold nothing to read (at the end of the stream).
     """
+    forget()
     kinds = [(whole_url(item), _is_folder(whole_url(item))) for item in inputs]
     return _find(kinds)
 

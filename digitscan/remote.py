@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import re
+import sys
 import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
@@ -60,10 +61,9 @@ def join(folder: str, name: str) -> str:
 
 
 def is_folder(url: str) -> bool:
-    """Whether it can be listed, as it is now. Raises OSError, and UsageError where a package is missing."""
+    """Whether it can be listed, as far as is remembered. Raises OSError, and UsageError where a package is missing."""
     with _errors():
         store, path = _locate(url)
-        store.invalidate_cache()
         info = _retried(lambda: store.info(path))
     return info["type"] == "directory" or str(info.get("mimetype")).startswith("text/html")
 
@@ -111,12 +111,10 @@ def remove(url: str) -> None:
 
 
 def forget() -> None:
-    """Drop what is remembered of stores and archives: they may have changed since."""
-    import fsspec
-
-    for name in fsspec.available_protocols():
-        if name in fsspec.registry:
-            fsspec.get_filesystem_class(name).clear_instance_cache()
+    """Drop what this process remembers of stores and archives: they may have changed since the last scan."""
+    known = sys.modules.get("fsspec.registry")
+    for store in known.registry.values() if known else ():
+        store.clear_instance_cache()
 
 
 def _locate(url: str) -> tuple[Any, str]:

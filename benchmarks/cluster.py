@@ -114,27 +114,21 @@ def compare(pages: str, folder: Path, address: str, workers: int, repeat: int) -
 
 def made_up(rests: list[Rest], _: Reader, __: Run) -> list[PageResult]:
     """A page for each source, at once."""
-    box = Box(100, 200, 30, 40)
-    return [
-        PageNumbers(
-            rest.file,
-            rest.first,
-            tuple(
-                Number(1, 1 + place, 0.99 - place / 1e3, (Digit("5", 0.99 - place / 1e3, box),) * _DIGITS)
-                for place in range(_NUMBERS)
-            ),
-        )
-        for rest in rests
-    ]
+    return [PageNumbers(rest.file, rest.first, tuple(map(_number, range(_NUMBERS)))) for rest in rests]
+
+
+def _number(place: int) -> Number:
+    digits = (Digit(str(digit), 0.999 - place / 1e3, Box(100 * digit, 20 * place, 30, 40)) for digit in range(_DIGITS))
+    return Number(1, 1 + place, 0.99 - place / 1e3, tuple(digits))
 
 
 def simulate(folder: Path, address: str, pages: int, sizes: list[int]) -> dict[str, dict[str, float]]:
-    """Pages a second for each size of chunk, and what a task costs beyond its pages."""
+    """Pages a second for each size of chunk, and what a page costs the client."""
     reader = Reader(load_reader(None).classify)
     sent = len(
         pickle.dumps(made_up([chunks.Rest(f"s3://archive/scans/{n:09}.png", 1) for n in range(64)], reader, None))
     )
-    alone = _seconds(folder, pages, reader, lambda sources, *_: _made_up_here(sources))
+    alone, _ = _seconds(folder, pages, reader, lambda sources, *_: _made_up_here(sources))
     result = {"client alone": {"pages/s": pages / alone, "bytes sent a page": sent / 64}}
     for size in sizes:
         chunks._MOST = size
@@ -142,13 +136,13 @@ def simulate(folder: Path, address: str, pages: int, sizes: list[int]) -> dict[s
             execute = chunks.ChunkedScan(workers, made_up)
             execute._handed_out = pages * 1000  # Full chunks from the start.
             count = min(pages, _MOST_TASKS * size)
-            seconds = _seconds(folder, count, reader, execute)
+            seconds, busy = _seconds(folder, count, reader, execute)
         tasks = -(-count // size)
         result[f"chunks of {size}"] = {
             "pages": count,
             "pages/s": count / seconds,
             "tasks/s": tasks / seconds,
-            "ms a task beyond the client": 1000 * (seconds - alone * count / pages) / tasks,
+            "client's ms of CPU a page": 1000 * busy / count,
         }
     return result
 
@@ -158,17 +152,19 @@ def _made_up_here(sources: Iterator[str]) -> Iterator[PageResult]:
         yield from made_up([chunks.Rest(source, 1)], None, None)
 
 
-def _seconds(folder: Path, pages: int, reader: Reader, execute: Callable[..., Iterator[PageResult]]) -> float:
-    """How long it takes until a report in parts is complete."""
+def _seconds(
+    folder: Path, pages: int, reader: Reader, execute: Callable[..., Iterator[PageResult]]
+) -> tuple[float, float]:
+    """Seconds until a report in parts is complete, and those in which this process was busy."""
     output = f"{folder}/report/"
     lock_path(output)
-    started = time.perf_counter()
+    started, busy = time.perf_counter(), time.process_time()
     names = (f"s3x/archive/scans/{number:09}.png" for number in range(pages))
     with PartsReport(output, Settings(), "") as report:
         for page in scan(names, reader, Settings(), report, execute):
             report.add(page)
     assert report.summary.pages == pages, "none is lost"
-    return time.perf_counter() - started
+    return time.perf_counter() - started, time.process_time() - busy
 
 
 if __name__ == "__main__":

@@ -1,8 +1,10 @@
 """The rules of who imports whom, read from the source."""
 
 import ast
+import re
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -118,3 +120,9 @@ def test_the_command_line_starts_without_heavy_packages(module: str) -> None:
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stderr
     assert not {*NEVER_AT_TOP, "dask", "cv2"} & set(run.stdout.split())
+
+
+def test_the_package_alone_pulls_in_no_package_of_the_extras() -> None:
+    project = tomllib.loads((PACKAGE.parent / "pyproject.toml").read_text("utf-8"))["project"]
+    needed = {re.split(r"[^a-z-]", requirement)[0] for requirement in project["dependencies"]}
+    assert not needed & {"dask", "distributed", "fsspec", "universal-pathlib", "pyarrow", "tensorflow", "matplotlib"}

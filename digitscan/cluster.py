@@ -20,6 +20,16 @@ _SECONDS_TO_JOIN = 60.0
 
 _SECONDS_BETWEEN_COUNTS = 2.0
 
+_NOISY = (
+    "distributed",
+    "distributed.client",
+    "distributed.core",
+    "distributed.batched",
+    "tornado.application",
+    "asyncio",
+)
+"""Loggers that show whole tracebacks of lost connections."""
+
 
 class Task(Generic[Item]):
     """A call that was handed to the cluster."""
@@ -73,7 +83,8 @@ class Cluster:
             from distributed import Client
         except ImportError as error:
             raise UsageError(f"--scheduler needs Dask: pip install 'digitscan[cluster]' ({error})") from error
-        logging.getLogger("distributed").setLevel(logging.CRITICAL)  # One line says what is wrong: ours.
+        for name in _NOISY:
+            logging.getLogger(name).setLevel(logging.CRITICAL + 1)  # One line says what is wrong: ours.
         try:
             self._client = Client(self._address, timeout=_SECONDS_TO_CONNECT, set_as_default=False, name="digitscan")
         except (OSError, ValueError) as error:

@@ -151,6 +151,27 @@ def text(page: PageResult) -> str | None:
     return page.numbers[0].text if isinstance(page, PageNumbers) else None
 
 
+def test_a_lost_scheduler_is_one_line_and_resume_goes_on(
+    archive: Path, scheduler: str, report: bytes, tmp_path: Path
+) -> None:
+    from distributed import Client
+
+    with dask_cluster(tmp_path) as address:
+        arguments = command("scans", "-o", "lost.csv", "--resume", "--scheduler", address, "-v")
+        with subprocess.Popen(arguments, cwd=archive, stderr=subprocess.PIPE, text=True) as process:
+            assert process.stderr
+            process.stderr.readline()
+            with Client(address, set_as_default=False) as client:
+                client.shutdown()
+            said = process.stderr.read()
+    assert process.returncode == 1
+    assert f"digitscan: the connection to the scheduler {address} is lost" in said
+    assert "Traceback" not in said
+    assert not (archive / "lost.csv").exists()
+    assert run(archive, "scans", "-o", "lost.csv", "--resume", "--scheduler", scheduler, "-q").returncode == 6
+    assert (archive / "lost.csv").read_bytes() == report
+
+
 def test_no_scheduler_is_one_line() -> None:
     with pytest.raises(DigitscanError, match=r"no scheduler answers at tcp://127.0.0.1:9; start one"):
         Cluster("tcp://127.0.0.1:9").__enter__()

@@ -16,6 +16,7 @@ import pytest
 from stores import dask_cluster, download, s3_server, upload, worker_processes
 from writing import PROGRAM, ByHeart, write_page
 
+import digitscan.cluster as cluster_module
 from digitscan.chunks import ChunkedScan
 from digitscan.cluster import Cluster
 from digitscan.errors import DigitscanError
@@ -82,6 +83,12 @@ def joined(parts: dict[str, bytes]) -> bytes:
     return b"".join(body(parts[name]) for name in sorted(parts) if name.endswith(".csv"))
 
 
+def until_a_page_is_read(process: subprocess.Popen[str]) -> None:
+    assert process.stderr
+    while " DEBUG read " not in (line := process.stderr.readline()):
+        assert line, "it ended before"
+
+
 def test_a_cluster_writes_the_report_of_a_local_run(archive: Path, scheduler: str, report: bytes) -> None:
     done = run(archive, "scans", "-o", "cluster.csv", "--scheduler", scheduler)
     assert done.returncode == 6, done.stderr
@@ -93,10 +100,9 @@ def test_a_worker_may_be_killed_in_the_middle(archive: Path, scheduler: str, rep
     arguments = command("scans", "-o", "killed.csv", "--scheduler", scheduler, "-v")
     victims = worker_processes(scheduler)
     with subprocess.Popen(arguments, cwd=archive, stderr=subprocess.PIPE, text=True) as process:
-        assert process.stderr
-        process.stderr.readline()
+        until_a_page_is_read(process)
         os.kill(victims[0], signal.SIGKILL)
-        process.stderr.read()
+        process.communicate()
     assert process.returncode == 6
     assert (archive / "killed.csv").read_bytes() == report
 
@@ -159,11 +165,10 @@ def test_a_lost_scheduler_is_one_line_and_resume_goes_on(
     with dask_cluster(tmp_path) as address:
         arguments = command("scans", "-o", "lost.csv", "--resume", "--scheduler", address, "-v")
         with subprocess.Popen(arguments, cwd=archive, stderr=subprocess.PIPE, text=True) as process:
-            assert process.stderr
-            process.stderr.readline()
+            until_a_page_is_read(process)
             with Client(address, set_as_default=False) as client:
                 client.shutdown()
-            said = process.stderr.read()
+            _, said = process.communicate()
     assert process.returncode == 1
     assert f"digitscan: the connection to the scheduler {address} is lost" in said
     assert "Traceback" not in said
@@ -172,6 +177,7 @@ def test_a_lost_scheduler_is_one_line_and_resume_goes_on(
     assert (archive / "lost.csv").read_bytes() == report
 
 
-def test_no_scheduler_is_one_line() -> None:
+def test_no_scheduler_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cluster_module, "_SECONDS_TO_CONNECT", 1.0)
     with pytest.raises(DigitscanError, match=r"no scheduler answers at tcp://127.0.0.1:9; start one"):
         Cluster("tcp://127.0.0.1:9").__enter__()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import threading
 from collections import deque
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
@@ -15,7 +16,7 @@ from digitscan import __version__
 from digitscan.errors import DigitscanError
 from digitscan.image import count_pages
 from digitscan.remote import forget
-from digitscan.scan import read_here
+from digitscan.scan import read_here, read_page
 from digitscan.schema import Digit, PageFailure, PageNumbers, PageResult, Rest, Settings
 from digitscan.sources import absolute
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 
     from digitscan.cluster import Cluster, Task
+    from digitscan.pool import Outcome
     from digitscan.scan import Reader
     from digitscan.schema import Source
 
@@ -122,20 +124,31 @@ class ChunkedScan:
                 yield from _in_place([source], [])
             elif last := next(iter(count.result().items), None):
                 for page in range(rest.first, max(last, rest.first) + 1):
-                    yield from _in_place([source], self._page(rest._replace(first=page, most=1), reading))
+                    yield from _in_place([source], self._page(Rest(rest.file, page), reading))
             else:
                 yield from _in_place([source], [PageFailure(rest.file, rest.first, _LOST, transient=True)])
 
-    def _page(self, rest: Rest, reading: _Reading) -> list[PageResult]:
-        task = self._submit([rest], reading)
-        outcome = task.result() if task else None
-        if outcome is None or outcome.loss:
-            return [PageFailure(rest.file, rest.first, _LOST, transient=True)]
+    def _page(self, page: Rest, reading: _Reading) -> list[PageResult]:
+        outcome: Outcome[PageResult] = self._cluster.submit(_read_alone, page, *reading).result()
+        if outcome.loss:
+            return [PageFailure(page.file, page.first, _LOST, transient=True)]
         return outcome.items
 
 
 def read_chunk(rests: list[Rest], reader: Reader, run: Run) -> list[PageResult]:
     """In a worker: the pages of a chunk. Comes out the same wherever it runs, as long as the files are the same."""
+    with _prepared(run):
+        return [_without_pictures(page) for page in read_here(rests, reader, run.settings)]
+
+
+def _read_alone(page: Rest, reader: Reader, run: Run) -> list[PageResult]:
+    with _prepared(run):
+        return [_without_pictures(page) for page in read_page(page, reader, run.settings)]
+
+
+@contextmanager
+def _prepared(run: Run) -> Iterator[None]:
+    """In a worker: as a scan wants it, for one chunk at a time."""
     global _token
     if run.version != __version__:
         raise DigitscanError(f"a worker has digitscan {__version__}, this is {run.version}; install the same on all")
@@ -144,7 +157,7 @@ def read_chunk(rests: list[Rest], reader: Reader, run: Run) -> list[PageResult]:
             forget()
             cv2.setNumThreads(1)
             _token = run.token
-        return [_without_pictures(page) for page in read_here(rests, reader, run.settings)]
+        yield
 
 
 def _counted(file: str, settings: Settings) -> list[int]:

@@ -178,6 +178,11 @@ def read_here(sources: Iterable[Source], reader: Reader, settings: Settings) -> 
         yield from _classify(batch, reader)
 
 
+def read_page(page: Rest, reader: Reader, settings: Settings) -> Generator[PageResult]:
+    """The first page of what is left of a file, if there is one, read in this process."""
+    yield from _classify([*_read_part(*page, settings, reader.read_strips, 1)], reader)
+
+
 def page_glyphs(page: Page, settings: Settings, read_strips: StripPredictor | None = None) -> PageGlyphs:
     """The lattices of one page, whose boxes lead to the page before it is turned, and their normalised candidates."""
     upright = replace(page, pixels=turned(page.pixels, settings.rotate))
@@ -214,8 +219,7 @@ def _read_here(
         if isinstance(file, PageResult):
             yield file
         else:
-            place = _place(file)
-            yield from _read_part(place.file, place.first, settings, read_strips, place.most)
+            yield from _read_part(*_place(file), settings, read_strips, None)
 
 
 def _read_in_pool(
@@ -238,7 +242,7 @@ def _in_order(
 
     while True:
         new = islice(files, limit - len(under_way))
-        under_way.extend(each if isinstance(each, PageResult) else task(*_place(each)[:2]) for each in new)
+        under_way.extend(each if isinstance(each, PageResult) else task(*_place(each)) for each in new)
         if not under_way:
             return
         head = under_way.popleft()

@@ -241,11 +241,10 @@ PageResult = PageNumbers | PageFailure
 
 
 class Rest(NamedTuple):
-    """The pages of a file from `first` on, which counts from 1, at most `most` of them."""
+    """The pages of a file from `first` on, which counts from 1."""
 
     file: str
     first: int
-    most: int | None = None
 
 
 Source = str | Rest | PageResult

@@ -52,14 +52,15 @@ class FakeCluster:
     def submit(self, task: Callable[..., list[object]], *arguments: object) -> FakeTask:
         if isinstance(arguments[0], str):
             lost = Path(arguments[0]).name == self._fatal
+        elif isinstance(arguments[0], Rest):
+            lost = self._kills(arguments[0], arguments[0].first)
         else:
             self.sizes.append(len(arguments[0]))  # type: ignore[arg-type]
             lost = any(self._kills(rest) for rest in arguments[0])  # type: ignore[attr-defined]
         return FakeTask(None if lost else lambda: task(*arguments))
 
-    def _kills(self, rest: Rest) -> bool:
+    def _kills(self, rest: Rest, last: float = inf) -> bool:
         name, (deadly, page) = Path(rest.file).name, self._deadly
-        last = inf if rest.most is None else rest.first + rest.most - 1
         return name == self._fatal or (name == deadly and rest.first <= page <= last)
 
 

@@ -8,7 +8,7 @@ import os
 import shlex
 import signal
 import sys
-from contextlib import closing, nullcontext
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
@@ -16,7 +16,7 @@ import typer
 
 from digitscan import __version__, log
 from digitscan.errors import DigitscanError, UsageError
-from digitscan.schema import Arch, Layout, LogFormat, Per, Runtime, Settings
+from digitscan.schema import Arch, Format, Layout, LogFormat, Per, Runtime, Settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator
@@ -24,13 +24,15 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from digitscan.classifier import Classifier
+    from digitscan.cluster import Cluster
     from digitscan.datasets import Dataset
     from digitscan.form import Form
-    from digitscan.journal import Journal
     from digitscan.model import ModelResult
+    from digitscan.parts import PartsReport
     from digitscan.pictures import PagePictures
+    from digitscan.report import CsvReport
     from digitscan.review import Review
-    from digitscan.scan import Predictor, Reader
+    from digitscan.scan import Memory, Predictor, Reader
     from digitscan.schema import PageFailure, PageNumbers
     from digitscan.synth import Synthesizer
     from digitscan.train import EpochResult
@@ -145,8 +147,15 @@ def _digitscan(
 
 @app.command(context_settings={"auto_envvar_prefix": "DIGITSCAN"})
 def classify(
-    inputs: Annotated[list[str], typer.Argument(metavar="INPUT...", help="Folders, walked recursively, and files.")],
-    output: OutputOption = None,
+    inputs: Annotated[
+        list[str], typer.Argument(metavar="INPUT...", help="Folders, walked recursively, and files; or their URLs.")
+    ],
+    output: Annotated[
+        str | None,
+        typer.Option(
+            "-o", "--output", metavar="FILE", help="The CSV; absent or -: stdout. FOLDER/, also a URL: in parts."
+        ),
+    ] = None,
     model: ModelOption = None,
     layout: LayoutOption = DEFAULTS.layout,
     per: Annotated[Per, typer.Option(help="What a row of the report stands for.")] = DEFAULTS.per,
@@ -165,6 +174,10 @@ def classify(
     jobs: JobsOption = DEFAULTS.jobs,
     dpi: DpiOption = DEFAULTS.dpi,
     max_pixels: MaxPixelsOption = DEFAULTS.max_pixels,
+    scheduler: Annotated[
+        str | None,
+        typer.Option(metavar="ADDRESS", help="Read on the workers of this Dask scheduler, such as tcp://host:8786."),
+    ] = None,
     page_timeout: Annotated[
         float | None,
         typer.Option(
@@ -192,6 +205,9 @@ def classify(
     excel: Annotated[
         bool, typer.Option("--excel/--no-excel", help="Start with the byte order mark that Excel wants.")
     ] = False,
+    format: Annotated[  # noqa: A002 (settings have the names of their options)
+        Format, typer.Option(help="With -o FOLDER/: what the parts are.")
+    ] = Format.CSV,
     debug: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Write a picture of each page after each step to this folder.")
     ] = None,
@@ -210,9 +226,10 @@ def classify(
     config: ConfigOption = None,  # noqa: ARG001 (its callback has done the work)
 ) -> None:
     """Read the digits in folders of scans and write a CSV."""
-    from digitscan import display, files, lock, report, scan
+    from digitscan import chunks, display, files, lock, parts, remote, scan
 
     _check_combination(per, review, resume=resume, needs_resume=checksum or prune)
+    _check_scale(output, format, page_timeout, excel=excel, review=review, scheduler=scheduler)
     forms = _forms(form)
     settings = Settings(
         model=model,
@@ -232,21 +249,23 @@ def classify(
     log.start(log_file, log_format, console if verbose else None)
     log.event("start", version=__version__, inputs=inputs, output=output)
     to_review = _review(output, settings) if review else None
-    with lock.locked(output, wait):
+    with lock.locked(parts.lock_path(output), wait), _cluster(scheduler) as cluster:
         found: Iterable[str | PageFailure] = files.find_pages(inputs)
         total = None  # A million files needn't be known before the first is read,
-        if console.is_terminal or debug or annotate:  # unless a bar wants their number, or it would find its pictures.
-            found = [*found]
+        is_far = scheduler or any(map(remote.is_url, inputs))
+        if debug or annotate or (console.is_terminal and not is_far):  # unless a bar wants their number, or it would
+            found = [*found]  # find its pictures.
             total = len(found)
         reader = scan.load_reader(model)._replace(forms=forms)
         keepers: list[PagePictures | Review] = [*_pictures(debug, annotate, settings, reader)]
         keepers += [to_review] if to_review else []
-        view = display.ScanView(console, total)
+        view = display.ScanView(console, total, cluster.count if cluster else None)
+        execute = chunks.ChunkedScan(cluster) if cluster else scan.read_here
+        identity = reader.identity
         with (
-            report.CsvReport(output, settings, excel=excel) as rows,
+            _report(output, settings, identity, format, excel, resume, checksum, prune) as (rows, memory),
             view.shown(),
-            _journal(output, settings, reader, checksum, prune) if resume else nullcontext() as journal,
-            closing(scan.scan(found, reader, settings, journal)) as pages,
+            closing(scan.scan(found, reader, settings, memory, execute)) as pages,
         ):
             for page in pages:
                 rows.add(page)
@@ -296,6 +315,25 @@ def _field_names(forms: tuple[Form, ...]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(field.name for form in forms for field in form.fields))
 
 
+def _check_scale(
+    output: str | None,
+    form: Format,
+    page_timeout: float | None,
+    *,
+    excel: bool,
+    review: Path | None,
+    scheduler: str | None,
+) -> None:
+    from digitscan.parts import is_in_parts
+
+    if form is Format.PARQUET and (excel or not is_in_parts(output)):
+        raise UsageError("--format parquet needs -o FOLDER/, and goes without --excel")
+    if scheduler and page_timeout is not None:
+        raise UsageError("--page-timeout can't stop a page on a cluster; leave one of it and --scheduler out")
+    if scheduler and review:
+        raise UsageError("--review needs more than a cluster sends back; call digitscan review afterwards")
+
+
 def _pictures(debug: Path | None, annotate: Path | None, settings: Settings, reader: Reader) -> list[PagePictures]:
     steps = [_debug_pictures(debug, settings, reader)] if debug else []
     return [*steps, _annotations(annotate, settings)] if annotate else steps
@@ -307,10 +345,37 @@ def _review(output: str | None, settings: Settings) -> Review:
     return Review("report.csv" if output in (None, "-") else output, settings)
 
 
-def _journal(output: str | None, settings: Settings, reader: Reader, checksum: bool, prune: bool) -> Journal:
-    from digitscan.journal import Journal
+def _cluster(scheduler: str | None) -> AbstractContextManager[Cluster | None]:
+    from digitscan.cluster import Cluster
 
-    return Journal(output, settings, reader.identity, checksum=checksum, prune=prune)
+    return Cluster(scheduler) if scheduler else nullcontext()
+
+
+@contextmanager
+def _report(
+    output: str | None,
+    settings: Settings,
+    reader: str,
+    form: Format,
+    excel: bool,
+    resume: bool,
+    checksum: bool,
+    prune: bool,
+) -> Iterator[tuple[CsvReport | PartsReport, Memory | None]]:
+    """The report, and what knows which of its pages were read before."""
+    from digitscan.journal import Journal
+    from digitscan.parts import PartsReport, is_in_parts
+    from digitscan.report import CsvReport
+
+    if output and is_in_parts(output):
+        with PartsReport(
+            output, settings, reader, form=form, excel=excel, resume=resume, checksum=checksum
+        ) as in_parts:
+            yield in_parts, in_parts
+        return
+    journal = Journal(output, settings, reader, checksum=checksum, prune=prune) if resume else nullcontext()
+    with CsvReport(output, settings, excel=excel) as rows, journal as memory:
+        yield rows, memory
 
 
 @app.command(name="config")

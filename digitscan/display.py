@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     import pandas as pd
@@ -49,8 +49,10 @@ def stdout() -> Console:
 class ScanView:
     """A bar of the files read, and the counts under it, drawn on a terminal; elsewhere a plain line now and then."""
 
-    def __init__(self, console: Console, files: int | None) -> None:
+    def __init__(self, console: Console, files: int | None, workers: Callable[[], int] | None = None) -> None:
+        """`files` is how many there are, if that is known; `workers` says how many workers a cluster has just then."""
         self._console = console
+        self._workers = workers
         self._started = self._said = time.monotonic()
         self._file = ""
         self._progress = Progress(
@@ -86,6 +88,7 @@ class ScanView:
         seconds = max(now - self._started, 1e-3)
         counts = f"{summary.pages:,} pages · {summary.digits:,} digits · {summary.pages / seconds:,.1f} pages/s"
         counts += f" · {summary.digits / seconds:,.0f} digits/s"
+        counts += f" · {self._workers():,} workers" if self._workers else ""
         return counts + (f" · {summary.errors:,} errors" if summary.errors else "")
 
     def finish(self, summary: Summary, output: str | None) -> dict[str, int | float]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from digitscan import sources
 from digitscan.errors import NoInputError
+from digitscan.remote import forget, is_url, whole_url
 from digitscan.schema import PageFailure
 
 if TYPE_CHECKING:
@@ -26,10 +27,11 @@ def find_pages(inputs: Sequence[str]) -> Iterator[str | PageFailure]:
     A walk takes what has a known suffix, be it a pipe, whose reading says so; it follows links, and leaves out names
     that start with a dot. A file named explicitly is taken whatever it is called. A real file or folder (by device and
     inode) is visited once, however many ways lead to it, which also cuts loops of links. Only the listings of the
-    folders on the way to the present file are in memory, and one pair of numbers for each file already found.
+    folders on the way to the present file are in memory, and one pair of numbers for each file already found. Behind
+    URLs there are no links: there a file is known by its name, and what lies in an earlier input is left out.
 
     Args:
-        inputs: Files and folders as the user typed them.
+        inputs: Files and folders as the user typed them, or URLs of them.
 
     Returns:
         Paths exactly as `find INPUT` prints them; names that aren't UTF-8 hold surrogate escapes. A folder that
@@ -39,45 +41,64 @@ def find_pages(inputs: Sequence[str]) -> Iterator[str | PageFailure]:
         NoInputError: An input doesn't exist or can't be reached (at the call, before any file is found), or all
             of them together hold nothing to read (at the end of the stream).
     """
-    for item in inputs:
-        _check(item)
-    return _find(inputs)
+    forget()
+    kinds = [(whole_url(item), _is_folder(whole_url(item))) for item in inputs]
+    return _find(kinds)
 
 
-def _check(item: str) -> None:
+def _is_folder(item: str) -> bool:
     try:
-        os.stat(item)  # noqa: PTH116 (Path("") would be the current folder)
+        return sources.is_folder(item)
     except OSError as error:
-        raise NoInputError(f"{item!r} can't be read: {error.strerror}") from error
+        raise NoInputError(f"{item!r} can't be read: {error.strerror or error}") from error
     except ValueError as error:  # A null character in the name.
         raise NoInputError(f"{item!r} can't be read: {error}") from error
 
 
-def _find(inputs: Sequence[str]) -> Iterator[str | PageFailure]:
-    seen: set[tuple[int, int]] = set()
+def _find(inputs: Sequence[tuple[str, bool]]) -> Iterator[str | PageFailure]:
+    seen = _Seen()
     found = False
-    for item in inputs:
-        walk = _walk(item, seen) if Path(item).is_dir() else _file(item, seen)
-        for page in walk:
+    for item, is_folder in inputs:
+        for page in _walk(item, seen) if is_folder else _file(item, seen):
             found = True
             yield page
+        seen.inputs.append(item)
     if not found:
-        names = " ".join(repr(item) for item in inputs)
+        names = " ".join(repr(item) for item, _ in inputs)
         raise NoInputError(f"no PNG, JPEG, WebP, BMP, TIFF or PDF files in {names}")
 
 
-def _file(path: str, seen: set[tuple[int, int]]) -> Iterator[str]:
+class _Seen:
+    """What was found before."""
+
+    def __init__(self) -> None:
+        self.inputs: list[str] = []
+        """Those that are done."""
+        self._files: set[tuple[int, int]] = set()
+
+    def is_new(self, path: str) -> bool:
+        """Whether the file or folder wasn't seen before; from now on it was. Raises OSError."""
+        if is_url(path):
+            return not any(path == item or path.startswith(item.rstrip("/") + "/") for item in self.inputs)
+        status = Path(path).stat()
+        identity = (status.st_dev, status.st_ino)
+        if identity in self._files:
+            return False
+        self._files.add(identity)
+        return True
+
+
+def _file(path: str, seen: _Seen) -> Iterator[str]:
     """Yields `path` unless its file was seen."""
     try:
-        status = Path(path).stat()
+        is_new = seen.is_new(path)
     except OSError:
-        yield path  # A dangling link, or gone since it was listed: reading it says so.
-        return
-    if _is_new(status, seen):
+        is_new = True  # A dangling link, or gone since it was listed: reading it says so.
+    if is_new:
         yield path
 
 
-def _walk(folder: str, seen: set[tuple[int, int]]) -> Iterator[str | PageFailure]:
+def _walk(folder: str, seen: _Seen) -> Iterator[str | PageFailure]:
     """Yields the files below `folder`. A stack of its own, because paths nest deeper than Python recurses."""
     stack: list[Iterator[tuple[str, bool]]] = [iter([(folder, True)])]
     while stack:
@@ -88,23 +109,22 @@ def _walk(folder: str, seen: set[tuple[int, int]]) -> Iterator[str | PageFailure
             yield from _file(path, seen)
         else:
             try:
-                if _is_new(Path(path).stat(), seen):
+                if seen.is_new(path):
                     stack.append(_listing(path))
             except OSError as error:
-                yield PageFailure(path, 1, f"the folder can't be listed: {error.strerror}")
+                yield PageFailure(path, 1, f"the folder can't be listed: {error.strerror or error}")
 
 
 def _listing(folder: str) -> Iterator[tuple[str, bool]]:
     """The entries of `folder` that a walk takes, in natural order: path, and whether it is a folder."""
-    start = folder if folder.endswith(("/", os.sep)) else folder + os.sep
-    natural, taken = _natural_key(), []
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            is_folder = _is_folder(entry)
-            if not entry.name.startswith(".") and (is_folder or entry.name.lower().endswith(SUFFIXES)):
-                taken.append((entry.name, is_folder))
+    natural = _natural_key()
+    taken = [
+        (name, is_folder)
+        for name, is_folder in sources.entries(folder)
+        if not name.startswith(".") and (is_folder or name.lower().endswith(SUFFIXES))
+    ]
     taken.sort(key=lambda item: (natural(item[0]), item))  # The name itself decides between 1.png and 01.png.
-    return ((start + name, is_folder) for name, is_folder in taken)
+    return ((sources.join(folder, name), is_folder) for name, is_folder in taken)
 
 
 @cache
@@ -112,19 +132,3 @@ def _natural_key() -> Callable[[str], Any]:
     from natsort import natsort_keygen, ns  # Slow to import, and a file alone needs no order.
 
     return natsort_keygen(alg=ns.IGNORECASE)
-
-
-def _is_folder(entry: os.DirEntry[str]) -> bool:
-    try:
-        return entry.is_dir()
-    except OSError:  # A link that can't be followed; if it is called like a page, reading it says so.
-        return False
-
-
-def _is_new(status: os.stat_result, seen: set[tuple[int, int]]) -> bool:
-    """Whether the file or folder wasn't seen before; from now on it was."""
-    identity = (status.st_dev, status.st_ino)
-    if identity in seen:
-        return False
-    seen.add(identity)
-    return True

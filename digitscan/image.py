@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import os
 import re
-import stat
 import struct
 import sys
 import threading
 from contextlib import ExitStack, closing, contextmanager, suppress
 from functools import partial
 from math import ceil
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import cv2
@@ -20,6 +18,7 @@ import numpy as np
 from digitscan.errors import PageError
 from digitscan.headers import TRUNCATED, UNDECODABLE, Header, header_reader
 from digitscan.schema import Page, PageFailure, survey_reduction
+from digitscan.sources import open_source
 from digitscan.tiff import Tag, Tiff
 
 if TYPE_CHECKING:
@@ -90,7 +89,7 @@ def read_pages(file: str, settings: Settings, first: int = 1, *, reduced: bool =
     part of fewer than n items is the last.
 
     Args:
-        file: Path of the file, regular or a link to one.
+        file: Path of the file, regular or a link to one; or its URL.
         settings: `dpi` for PDF; a page with more than `max_pixels` pixels is refused before it is decoded.
         first: The page to begin with, from 1.
         reduced: Whether JPEGs larger than `SURVEY_SIDE` are decoded at a part of their size, in a part of the time.
@@ -100,7 +99,7 @@ def read_pages(file: str, settings: Settings, first: int = 1, *, reduced: bool =
     """
     number = 0
     try:
-        with _opened(file) as stream, closing(_draws(stream, settings, reduced)) as draws:
+        with open_source(file) as stream, closing(_draws(stream, settings, reduced=reduced)) as draws:
             for draw in draws:
                 number += 1
                 if number >= first:
@@ -112,14 +111,13 @@ def read_pages(file: str, settings: Settings, first: int = 1, *, reduced: bool =
             yield _failure(file, max(number + 1, first), error)
 
 
-def _opened(file: str) -> BinaryIO:
-    path = Path(file)
-    mode = path.stat().st_mode
-    if stat.S_ISDIR(mode):
-        raise PageError("it is a folder, not a file")
-    if not stat.S_ISREG(mode):  # To open a FIFO would wait for its writer.
-        raise PageError("it is a pipe or a device, not a file")
-    return path.open("rb")
+def count_pages(file: str, settings: Settings) -> int:
+    """How many pages a file has, found without decoding any; those before its end, or before what can't be read."""
+    number = 0
+    with suppress(*_EXPECTED), open_source(file) as stream, closing(_draws(stream, settings, reduced=False)) as draws:
+        for _ in draws:
+            number += 1
+    return number
 
 
 def _page(file: str, number: int, draw: Draw) -> Page | PageFailure:

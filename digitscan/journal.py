@@ -12,16 +12,16 @@ import hashlib
 import json
 import os
 import sqlite3
-import stat
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from digitscan import __version__
 from digitscan.errors import OutputError, UsageError
 from digitscan.lock import real_target
 from digitscan.schema import Box, Digit, FieldValue, Number, PageFailure, PageNumbers, PageResult, Rest
+from digitscan.sources import Stamp, stamp_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator
@@ -56,21 +56,13 @@ CREATE TEMP TABLE closed (folder BLOB NOT NULL);
 """
 
 
-class _Stamp(NamedTuple):
-    """What tells whether a file is still the same."""
-
-    size: int
-    mtime: int
-    sha256: str
-
-
 @dataclass(frozen=True, slots=True)
 class _Entry:
     """A file that is being read."""
 
     id: int
     path: bytes
-    stamp: _Stamp
+    stamp: Stamp
 
 
 class Journal:
@@ -161,13 +153,13 @@ class Journal:
             path = os.fsencode(item)
             self._place += 1
             self._run("INSERT OR IGNORE INTO reported VALUES (?, ?)", path, self._place)
-            stamp = _stamp(item, self._checksum)
+            stamp = stamp_of(item, self._checksum)
             if stamp is None:
                 yield item
             else:
                 yield from self._source(item, path, stamp)
 
-    def _source(self, file: str, path: bytes, stamp: _Stamp) -> Iterator[Source]:
+    def _source(self, file: str, path: bytes, stamp: Stamp) -> Iterator[Source]:
         """What is known of a file, and what is left of it to read."""
         known = self._same(path, stamp, complete=True)
         if known and not self._first(known, "failed = 2"):
@@ -185,7 +177,7 @@ class Journal:
         self._under_way[file] = _Entry(begun, path, stamp)
         yield Rest(file, last + 1)
 
-    def _same(self, path: bytes, stamp: _Stamp, *, complete: bool) -> int | None:
+    def _same(self, path: bytes, stamp: Stamp, *, complete: bool) -> int | None:
         """The file's entry, if it is still the same and would be read in the same way."""
         query = "SELECT id, size, mtime, sha256, reader FROM file WHERE path = ? AND complete = ?"
         row = self._run(query, path, complete).fetchone()
@@ -194,7 +186,7 @@ class Journal:
         is_same = row[3] == stamp.sha256 if self._checksum else row[1:3] == (stamp.size, stamp.mtime)
         return int(row[0]) if is_same else None
 
-    def _begin(self, path: bytes, stamp: _Stamp) -> int:
+    def _begin(self, path: bytes, stamp: Stamp) -> int:
         self._run("DELETE FROM file WHERE path = ? AND NOT complete", path)
         insert = "INSERT INTO file (path, size, mtime, sha256, reader) VALUES (?, ?, ?, ?, ?) RETURNING id"
         (entry,) = self._run(insert, path, *stamp, self._reader).fetchone()
@@ -231,7 +223,7 @@ class Journal:
 
     def _complete(self, file: str, entry: _Entry) -> None:
         """All pages of a file were read: they replace those of its former content."""
-        now = _stamp(file, checksum=False)
+        now = stamp_of(file, checksum=False)
         if now is None or now[:2] != entry.stamp[:2]:  # Which content was read nobody knows: the next run reads it.
             self._run("DELETE FROM file WHERE id = ?", entry.id)
             return
@@ -289,22 +281,6 @@ class Journal:
             raise OutputError(f"{self._path} can't be written: {error}") from error
         except sqlite3.DatabaseError as error:
             raise OutputError(f"{self._path} is damaged ({error}); delete it to read everything again") from error
-
-
-def _stamp(file: str, checksum: bool) -> _Stamp | None:
-    """None for what isn't a regular file, or can't be read: it has no content to be known by."""
-    try:
-        status = Path(file).stat()
-        if not stat.S_ISREG(status.st_mode):
-            return None
-        return _Stamp(status.st_size, status.st_mtime_ns, _sha256(file) if checksum else "")
-    except OSError:
-        return None
-
-
-def _sha256(file: str) -> str:
-    with Path(file).open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _encoded(page: PageResult) -> str:

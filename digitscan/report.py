@@ -10,7 +10,7 @@ import secrets
 import stat
 import sys
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from decimal import ROUND_FLOOR, Decimal
 from io import BytesIO
 from itertools import groupby
@@ -68,6 +68,12 @@ def columns(settings: Settings) -> tuple[str, ...]:
 def confidence_column(field: str) -> str:
     """The column with a field's confidence."""
     return f"{field}_confidence"
+
+
+def dtypes(settings: Settings) -> dict[str, str]:
+    """The columns of the report and the pandas dtype of each."""
+    sure = set(map(confidence_column, settings.fields))
+    return {name: "float64" if name in sure else _DTYPES.get(name, "str") for name in columns(settings)}
 
 
 def rows(page: PageNumbers | PageFailure, settings: Settings) -> list[Row]:
@@ -165,9 +171,8 @@ def frame(pages: Iterable[PageNumbers | PageFailure], settings: Settings) -> pd.
     import pandas as pd
 
     names = columns(settings)
-    sure = set(map(confidence_column, settings.fields))
     table = pd.DataFrame([row for page in pages for row in rows(page, settings)], columns=list(names))
-    return table.astype({name: "float64" if name in sure else _DTYPES.get(name, "str") for name in names})
+    return table.astype(dtypes(settings))
 
 
 @dataclass(slots=True)
@@ -195,6 +200,11 @@ class Summary:
         self.numbers += len(page.numbers)
         self.digits += sum(len(number.digits) for number in page.numbers)
         self.review += sum(number.is_doubtful(settings.min_confidence) for number in page.numbers)
+
+    def join(self, other: Summary) -> None:
+        """Counts what another has counted."""
+        for count in fields(self):
+            setattr(self, count.name, getattr(self, count.name) + getattr(other, count.name))
 
     def counts(self, seconds: float) -> dict[str, int | float]:
         """What a program that watches over runs wants to know, by name."""
@@ -244,7 +254,7 @@ class CsvReport:
         self.summary = Summary()
         self._output = None if output == "-" else output
         self._settings = settings
-        self._head = (_BOM if excel else b"") + _csv([columns(settings)])
+        self._head = csv_head(settings, excel=excel)
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
@@ -257,7 +267,7 @@ class CsvReport:
 
     def add(self, page: PageNumbers | PageFailure) -> None:
         """Writes the rows of one page through to the output, and counts it."""
-        self._write(_csv(rows(page, self._settings)))
+        self._write(csv_bytes(rows(page, self._settings)))
         self.summary.add(page, self._settings)
 
     def _write(self, data: bytes) -> None:
@@ -279,7 +289,7 @@ def write_table(path: Path | str | None, head: Row, table: Iterable[Row], *, exc
     """
     output = None if path in (None, "-") else str(path)
     with _sink(output) as stream, _output_errors(output):
-        stream.write((_BOM if excel else b"") + _csv([head, *table]))
+        stream.write((_BOM if excel else b"") + csv_bytes([head, *table]))
         stream.flush()
 
 
@@ -290,7 +300,13 @@ def write_file(path: Path, content: bytes) -> None:
         stream.flush()
 
 
-def _csv(table: Iterable[Row]) -> bytes:
+def csv_head(settings: Settings, *, excel: bool = False) -> bytes:
+    """What a report begins with: the names of its columns, after the BOM for Excel."""
+    return (_BOM if excel else b"") + csv_bytes([columns(settings)])
+
+
+def csv_bytes(table: Iterable[Row]) -> bytes:
+    """Rows as a report has them."""
     text = "".join(",".join(_cell(cell) for cell in row) + "\n" for row in table)
     return text.encode("utf-8", "backslashreplace")
 

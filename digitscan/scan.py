@@ -53,7 +53,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from digitscan.form import Form
-    from digitscan.journal import Journal
     from digitscan.model import ModelCard
     from digitscan.pool import Outcome
     from digitscan.schema import Source
@@ -95,6 +94,15 @@ class Predictor(Protocol):
 
     def __call__(self, glyphs: NDArray[np.uint8], /) -> NDArray[np.float32]:
         """Classify all glyphs; N may be 0."""
+
+
+class Memory(Protocol):
+    """What remembers pages that were read before: `journal.Journal`, or the parts of a report."""
+
+    def resume(
+        self, found: Iterable[str | PageFailure], read: Callable[[Iterator[Source]], Generator[PageResult]], /
+    ) -> Generator[PageResult]:
+        """Every page that is to be reported, in order, of which only those that aren't known are read by `read`."""
 
 
 class Reader(NamedTuple):
@@ -150,21 +158,44 @@ def _sizes(weights: PathWeights) -> tuple[int, int, int]:
     return len(weights.digit), len(weights.mark), len(weights.pair)
 
 
+class Executor(Protocol):
+    """What has sources read: this machine (`read_here`), or a cluster."""
+
+    def __call__(self, sources: Iterable[Source], reader: Reader, settings: Settings, /) -> Generator[PageResult]:
+        """Every page of every source, in order; only a bounded number of them is under way."""
+
+
 def scan(
-    files: Iterable[str | PageFailure], reader: Reader, settings: Settings, journal: Journal | None = None
+    files: Iterable[str | PageFailure],
+    reader: Reader,
+    settings: Settings,
+    journal: Memory | None = None,
+    execute: Executor | None = None,
 ) -> Generator[PageResult]:
     """Every page of every file, in order; a page that can't be read comes as a `PageFailure`.
 
     A failure among `files` (an unreadable folder) is handed on in its place. A page that ends the worker process that
     reads it, or that takes longer than `settings.page_timeout`, is a failure too. What a journal knows is not read.
-    Raises DigitscanError where no worker process can be started, and what the journal raises.
+    Pages are read by `execute`, or else by this machine. Raises DigitscanError where no worker process can be started,
+    and what the journal and the executor raise.
     """
+    run = execute or read_here
 
     def read(sources: Iterable[Source]) -> Generator[PageResult]:
-        for batch in _batches(_read(sources, Sight(reader.read_strips, reader.forms), settings)):
-            yield from _classify(batch, reader)
+        return run(sources, reader, settings)
 
     yield from journal.resume(files, read) if journal else read(files)
+
+
+def read_here(sources: Iterable[Source], reader: Reader, settings: Settings) -> Generator[PageResult]:
+    """The executor of this machine: a pool of processes reads, this one classifies."""
+    for batch in _batches(_read(sources, Sight(reader.read_strips, reader.forms), settings)):
+        yield from _classify(batch, reader)
+
+
+def read_page(page: Rest, reader: Reader, settings: Settings) -> Generator[PageResult]:
+    """The first page of what is left of a file, if there is one, read in this process."""
+    yield from _classify([*_read_part(*page, settings, Sight(reader.read_strips, reader.forms), 1)], reader)
 
 
 def page_glyphs(page: Page, settings: Settings, read_strips: StripPredictor | None = None) -> PageGlyphs:

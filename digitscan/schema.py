@@ -88,6 +88,13 @@ class LogFormat(StrEnum):
     JSON = "json"
 
 
+class Format(StrEnum):
+    """What the parts of a report are."""
+
+    CSV = "csv"
+    PARQUET = "parquet"
+
+
 class Arch(StrEnum):
     """The networks that can be trained."""
 

@@ -646,3 +646,43 @@ def test_no_arguments_show_the_help(bare_run: Run) -> None:
     done = bare_run()
     assert "classify" in done.out + done.err
     assert done.code in {0, 2}
+
+
+# --- beyond one machine ---
+
+
+def test_a_report_in_parts(run: Run, scans: Path, tmp_path: Path) -> None:
+    whole = run("classify", scans)
+    for options in ([], ["--resume"]):
+        done = run("classify", scans, "-o", f"{tmp_path}/report/", *options)
+        assert (done.code, done.out) == (6, "")
+        assert {**done.counts, "seconds": ""} == {**whole.counts, "seconds": ""}
+        assert (tmp_path / "report" / "part-00000.csv").read_text("utf-8") == whole.out
+    assert "report/" in done.err
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--format", "parquet"],
+        ["--format", "parquet", "-o", "r/", "--excel"],
+        ["-o", "s3://bucket/report.csv"],
+        ["--scheduler", "tcp://127.0.0.1:9", "--page-timeout", "9"],
+        ["--scheduler", "tcp://127.0.0.1:9", "--review", "r.html"],
+    ],
+)
+def test_what_does_not_go_together(run: Run, scans: Path, options: list[str]) -> None:
+    done = run("classify", scans, *options)
+    assert (done.code, done.out) == (2, "")
+    assert done.err.count("\n") == 1
+
+
+def test_reading_here_needs_no_package_of_the_extras(good_scans: Path) -> None:
+    blocked = "import sys\nfor name in ('fsspec', 'dask', 'distributed', 'pyarrow'): sys.modules[name] = None\n"
+    command = [sys.executable, "-c", blocked + PROGRAM, "classify", str(good_scans), "-q"]
+    assert subprocess.run(command, check=False, capture_output=True).returncode == 0
+    for option in (["--scheduler", "tcp://127.0.0.1:9"], ["-o", "r/", "--format", "parquet"]):
+        done = subprocess.run([*command, *option], check=False, capture_output=True, text=True, cwd=good_scans.parent)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert "pip install 'digitscan[" in done.stderr
+        assert done.stderr.count("\n") == 1

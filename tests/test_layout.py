@@ -1,8 +1,10 @@
 """The rules of who imports whom, read from the source."""
 
 import ast
+import re
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,17 +16,29 @@ PACKAGE = Path(__file__).parents[1] / "digitscan"
 LAYERS = (
     {"errors"},
     {"schema"},
-    {"lock", "log", "config"},
-    {"automata", "components", "cut", "lines", "strips", "paths", "model", "strokes", "contents", "truth"},
+    {"lock", "log", "config", "remote"},
+    {"automata", "components", "sources", "cut", "lines", "strips", "paths", "model", "strokes", "contents", "truth"},
     {"annotate", "summary", "augment", "pool", "constrain"},
-    {"turn", "colour", "allographs", "backgrounds", "hands", "headers", "runtime", "networks", "courses", "journal"},
+    {
+        "turn",
+        "colour",
+        "allographs",
+        "backgrounds",
+        "hands",
+        "headers",
+        "runtime",
+        "networks",
+        "courses",
+        "journal",
+        "cluster",
+    },
     {"canvas", "tiff"},
     {"files", "image", "ink", "segment", "normalize", "classifier", "linereader", "decode", "report", "datasets"},
     {"register"},
     {"form"},
     {"fields"},
-    {"scan", "synth", "pictures", "corrections"},
-    {"candidates", "fit", "debug", "review", "judge", "propose", "formcheck"},
+    {"scan", "synth", "pictures", "corrections", "parts"},
+    {"chunks", "candidates", "fit", "debug", "review", "judge", "propose", "formcheck"},
     {"train", "evaluate", "calibrate"},
     {"plots"},
     {"display"},
@@ -51,8 +65,15 @@ WITHOUT_CV2_AT_TOP = {
     "log",
     "config",
 }
-ONLY_IN = {"tensorflow": {"train"}, "keras": {"train", "networks", "datasets"}, "matplotlib": {"plots"}}
-NEVER_AT_TOP = {"tensorflow", "keras", "pandas", "ai_edge_litert", "matplotlib"}
+ONLY_IN = {
+    "tensorflow": {"train"},
+    "keras": {"train", "networks", "datasets"},
+    "matplotlib": {"plots"},
+    "distributed": {"cluster"},
+    "fsspec": {"remote"},
+    "pyarrow": {"parts"},
+}
+NEVER_AT_TOP = {*ONLY_IN, "pandas", "ai_edge_litert"}
 WITHOUT_CV2_AT_TOP = {"__init__", "__main__", "cli", "errors", "schema", "files", "report", "model", "truth"}
 
 MODULES = sorted(path.stem for path in PACKAGE.glob("*.py"))
@@ -101,4 +122,10 @@ def test_the_command_line_starts_without_heavy_packages(module: str) -> None:
     code = f"import sys, {module}; sys.stdout.write(' '.join(sys.modules))"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stderr
-    assert not {"tensorflow", "keras", "cv2", "pandas", "ai_edge_litert"} & set(run.stdout.split())
+    assert not {*NEVER_AT_TOP, "dask", "cv2"} & set(run.stdout.split())
+
+
+def test_the_package_alone_pulls_in_no_package_of_the_extras() -> None:
+    project = tomllib.loads((PACKAGE.parent / "pyproject.toml").read_text("utf-8"))["project"]
+    needed = {re.split(r"[^a-z-]", requirement)[0] for requirement in project["dependencies"]}
+    assert not needed & {"dask", "distributed", "fsspec", "universal-pathlib", "pyarrow", "tensorflow", "matplotlib"}

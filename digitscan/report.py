@@ -46,6 +46,9 @@ _NOT_UTF8 = re.compile(r"\\u(dc[89a-f][0-9a-f])")
 
 _SPECIAL = re.compile(r'[,"\r\n]')
 
+_TEXT = ("mode.string_storage", "python")
+"""Option of pandas: keeps text as Python does. Arrow, which it takes where that is installed, has no text but UTF-8."""
+
 _DTYPES = {
     **dict.fromkeys(("page", "line", "number", "position", "x", "y", "width", "height"), "Int64"),
     **dict.fromkeys(("file", "text", "lines", "status", "message"), "str"),
@@ -170,9 +173,10 @@ def frame(pages: Iterable[PageNumbers | PageFailure], settings: Settings) -> pd.
     """
     import pandas as pd
 
-    names = columns(settings)
-    table = pd.DataFrame([row for page in pages for row in rows(page, settings)], columns=list(names))
-    return table.astype(dtypes(settings))
+    with pd.option_context(*_TEXT):
+        names = columns(settings)
+        table = pd.DataFrame([row for page in pages for row in rows(page, settings)], columns=list(names))
+        return table.astype(dtypes(settings))
 
 
 @dataclass(slots=True)
@@ -336,6 +340,7 @@ def read_report(path: Path, kinds: Collection[Per] = (Per.NUMBER,), *, forms: bo
     """
     import pandas as pd
 
+    pd.set_option(*_TEXT)  # Also for whatever is made of the table: it goes to a command, not to a user's program.
     try:
         content = path.read_bytes()
         table = pd.read_csv(BytesIO(content), dtype=str, na_filter=False, encoding="utf-8-sig")

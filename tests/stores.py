@@ -8,6 +8,7 @@ import sys
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.request import Request, urlopen
 
 import pytest
 
@@ -45,6 +46,8 @@ def s3_server() -> Iterator[str]:
             yield BUCKET
         finally:
             s3fs.S3FileSystem.clear_instance_cache()
+            # All servers of a process share what they store.
+            urlopen(Request(f"http://{host}:{port}/moto-api/reset", method="POST")).close()
             server.stop()
 
 

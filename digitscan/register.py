@@ -64,12 +64,12 @@ class Registration(NamedTuple):
 class Survey:
     """A page at the size at which pages are matched.
 
-    `contrast` is uint8 (h, w), 0 for paper to 255 for black; `scale` is from the page to it; `points`, float32 (N, 2)
-    in pixels of it, and `descriptors`, float32 (N, 128), are its features.
+    `contrast` is uint8 (h, w), 0 for paper to 255 for black; `to_page`, float64 (3, 3), maps its pixels to the page's;
+    `points`, float32 (N, 2) in pixels of it, and `descriptors`, float32 (N, 128), are its features.
     """
 
     contrast: NDArray[np.uint8]
-    scale: float
+    to_page: NDArray[np.float64]
     points: NDArray[np.float32]
     descriptors: NDArray[np.float32]
 
@@ -83,13 +83,12 @@ class Survey:
         soft = cv2.GaussianBlur(contrast, (0, 0), 0.8)
         coarse = cv2.resize(soft, None, fx=_COARSE, fy=_COARSE, interpolation=cv2.INTER_AREA)
         found, descriptors = cv2.SIFT.create(_FEATURES).detectAndCompute(coarse, None)
-        points = np.array([point.pt for point in found], np.float32).reshape(-1, 2) / np.float32(_COARSE)
-        return cls(
-            contrast,
-            scale,
-            points,
-            np.empty((0, 128), np.float32) if descriptors is None else np.asarray(descriptors, np.float32),
-        )
+        points = (np.array([point.pt for point in found], np.float32).reshape(-1, 2) + 0.5) / _COARSE - 0.5
+        if descriptors is None:
+            descriptors = np.empty((0, 128), np.float32)
+        # The sides are rounded, so that they are scaled by a hair differently.
+        to_page = scaling(np.array(grey.shape[::-1]) / size)
+        return cls(contrast, to_page, points, np.asarray(descriptors, np.float32))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -121,14 +120,17 @@ def register(reference: Reference, page: Survey) -> Registration | None:
     if start is None or not _is_plausible(start, reference.survey.contrast.shape):
         return None
     fitted, quality = _fit(reference, page, start)
-    to_page = scaling(1 / page.scale) @ fitted @ scaling(reference.survey.scale)
+    to_page = page.to_page @ fitted @ np.linalg.inv(reference.survey.to_page)
     return Registration(to_page / to_page[2, 2], quality)
 
 
-def scaling(scale: float) -> NDArray[np.float64]:
-    """The map of a picture to the resized one, float64 (3, 3): pixels have their coordinates in their middles."""
-    shift = (scale - 1) / 2
-    return np.array([[scale, 0.0, shift], [0.0, scale, shift], [0.0, 0.0, 1.0]])
+def scaling(scale: float | NDArray[np.float64]) -> NDArray[np.float64]:
+    """The map of a picture to the resized one, float64 (3, 3): pixels have their coordinates in their middles.
+
+    `scale` is that of both sides, or (2,): that of the width and that of the height.
+    """
+    across, down = np.broadcast_to(scale, 2)
+    return np.array([[across, 0.0, (across - 1) / 2], [0.0, down, (down - 1) / 2], [0.0, 0.0, 1.0]])
 
 
 def _match(reference: Survey, page: Survey) -> NDArray[np.float64] | None:

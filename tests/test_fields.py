@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 import pytest
 
-from digitscan import fields, formcheck, image, propose, scan
+from digitscan import fields, formcheck, image, propose, register, scan
 from digitscan.corrections import correct, read_corrections
 from digitscan.form import load_form, load_forms
 from digitscan.report import read_report
@@ -89,16 +89,20 @@ def test_foreign_pages_are_refused(form: Form, name: str) -> None:
     assert "not the form form" in found.message
 
 
-def test_fields_are_found_where_they_are(form: Form) -> None:
-    """Of a turned page at 300 dpi, to half a millimetre."""
+@pytest.mark.parametrize("is_turned", [False, True])
+def test_fields_are_found_where_they_are(form: Form, is_turned: bool) -> None:
+    """At 300 dpi, to half a pixel."""
     pixels = page_of("filled-1.png").pixels
-    found = fields.find_form(Page("x", 1, np.asarray(cv2.rotate(pixels, cv2.ROTATE_180))), [form])
-    assert not isinstance(found, PageFailure)
     height, width = pixels.shape
-    place = form.fields[0].place
-    scale = width / form.printed.shape[1]
-    wanted = np.array([width - scale * place.x, height - scale * place.y])
-    assert np.abs(fields.corners_on_page(place, found[1].to_page)[0] - wanted).max() < 6
+    wanted = register.scaling(width / form.printed.shape[1])
+    if is_turned:
+        pixels = np.asarray(cv2.rotate(pixels, cv2.ROTATE_180))
+        wanted = np.array([[-1, 0, width - 1], [0, -1, height - 1], [0, 0, 1]]) @ wanted
+    found = fields.find_form(Page("x", 1, pixels), [form])
+    assert not isinstance(found, PageFailure)
+    for field in form.fields:
+        corners, there = (fields.corners_on_page(field.place, place) for place in (found[1].to_page, wanted))
+        assert np.abs(corners - there).max() < 0.5
 
 
 def run(*arguments: object, folder: Path) -> subprocess.CompletedProcess[str]:

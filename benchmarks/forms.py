@@ -1,4 +1,4 @@
-"""What the rules of fields bring: filled forms read without them, with lengths and boxes, and with all of them.
+"""What the rules of fields bring: filled forms read by types alone, with lengths and boxes, and with all rules.
 
     python tools/make_forms.py --mnist FOLDER --copies 30 -o COPIES
     python benchmarks/forms.py COPIES
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 
     Texts = dict[str, str]
 
-TYPE = {"name", "box", "type", "order", "optional"}
-LENGTHS = TYPE | {"length", "boxes", "decimals"}
+TYPE = {"name", "box", "type", "order", "decimals", "optional"}
+LENGTHS = TYPE | {"length", "boxes"}
 KEPT = {"types alone": TYPE, "lengths, boxes": LENGTHS, "all rules": LENGTHS | {"check", "range", "values"}}
 """What each variant of a template keeps of its fields."""
 

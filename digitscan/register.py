@@ -114,6 +114,11 @@ class Reference:
         return len(self.corners) >= _FEWEST_CORNERS and len(self.survey.points) >= _LEAST_MATCHES
 
 
+def plain_grey(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Brightness, uint8 (H, W), of a page that is grey already or BGR, whatever is printed in colour."""
+    return pixels if pixels.ndim == 2 else np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2GRAY), np.uint8)
+
+
 def register(reference: Reference, page: Survey) -> Registration | None:
     """How the form lies on the page; None where there is no sign of it."""
     start = _match(reference.survey, page)

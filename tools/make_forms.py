@@ -21,7 +21,21 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from make_samples import A4, BLACK_PEN, BLUE_PEN, MM_PER_INCH, PENCIL, PRINT, Colour, Floats, Mnist, Pixels, Sheet, encode, grey
+from make_samples import (
+    A4,
+    BLACK_PEN,
+    BLUE_PEN,
+    MM_PER_INCH,
+    PENCIL,
+    PRINT,
+    Colour,
+    Floats,
+    Mnist,
+    Pixels,
+    Sheet,
+    encode,
+    grey,
+)
 
 FILLED = 3
 DPI, REFERENCE_DPI = 300, 150
@@ -284,11 +298,11 @@ def main() -> None:
     options.output.mkdir(parents=True, exist_ok=True)
     (options.output / "form.png").write_bytes(encode(".png", [_reference(mnist)]))
     (options.output / "form.toml").write_text(template(), encoding="utf-8")
-    digits, pens = (hardest(mnist), (PENCIL,)) if options.hard else (mnist, (BLACK_PEN, BLUE_PEN))
+    writing, pens = (hardest(mnist), (PENCIL,)) if options.hard else (mnist, (BLACK_PEN, BLUE_PEN))
     rows = []
     for number in range(options.copies or FILLED):
         is_foreign = number == options.copies - 1
-        sheet, values = fill(f"form {number}", digits, FIELDS[::-1] if is_foreign else FIELDS, pens)
+        sheet, values = fill(f"form {number}", writing, FIELDS[::-1] if is_foreign else FIELDS, pens)
         page, name = _pixels(sheet), f"filled-{number + 1}.png"
         if options.copies:
             page, dpi, kind = copy_of(page, number)

@@ -66,7 +66,10 @@ def find_form(page: Page, forms: Sequence[Form]) -> tuple[int, Registration] | P
     if best is None or best[1].quality < MIN_QUALITY:
         share = best[1].quality if best else 0.0
         names = " or ".join(form.name for form in forms)
-        message = f"this page is not the form {names}: {share:.0%} of its print was found, {MIN_QUALITY:.0%} are needed"
+        message = (
+            f"this page is not the form {names}: in a third of it {share:.0%} of the print was found, "
+            f"{MIN_QUALITY:.0%} are needed"
+        )
         return PageFailure(page.file, page.number, message)
     return best
 

@@ -3,6 +3,7 @@
 Features of the print are matched whichever way the page is turned (D. Lowe, Distinctive image features, 2004), and give
 a map that is good to some pixels. Then each corner of the print is looked for where the map says that it is; the map
 is fitted to those that are found there, and their share is the quality of the match: on another form hardly any are.
+Forms of one sender share their letterhead, so that the share counts where it is least: above, below or between.
 """
 
 from __future__ import annotations
@@ -21,7 +22,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MIN_QUALITY = 0.5
-"""Share of the print's corners that must be found again."""
+"""Share of the print's corners that must be found again in each part."""
+
+_PARTS = 3
+"""Of the print, from top to bottom, with as many corners each."""
 
 _SIDE = 1200
 """Longer side in pixels at which pages are matched: about 100 dpi of an A4 page."""
@@ -57,7 +61,7 @@ class Registration(NamedTuple):
 
     to_page: NDArray[np.float64]
     quality: float
-    """Share of the print that was found at its place, 0 to 1."""
+    """Share of the print that was found at its place, 0 to 1, in the third where that is least."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -93,7 +97,9 @@ class Survey:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Reference:
-    """An empty form, ready to be found: its survey and the corners of its print, float32 (N, 2) in the survey."""
+    """An empty form, ready to be found: its survey and the corners of its print, float32 (N, 2) in the survey, from top
+    to bottom.
+    """
 
     survey: Survey
     corners: NDArray[np.float32]
@@ -106,7 +112,8 @@ class Reference:
         corners = np.empty((0, 2), np.float32) if found is None else found.reshape(-1, 2)
         edge = _PATCH + 1
         inside = (corners >= edge).all(axis=1) & (corners < np.array(survey.contrast.shape[::-1]) - edge).all(axis=1)
-        return cls(survey, np.asarray(corners[inside], np.float32))
+        corners = corners[inside]
+        return cls(survey, np.asarray(corners[corners[:, 1].argsort(kind="stable")], np.float32))
 
     @property
     def is_findable(self) -> bool:
@@ -163,7 +170,7 @@ def _is_plausible(to_page: NDArray[np.float64], shape: tuple[int, ...]) -> bool:
 
 
 def _fit(reference: Reference, page: Survey, to_page: NDArray[np.float64]) -> tuple[NDArray[np.float64], float]:
-    """The map fitted to the corners of the print, and the share of them that are where it says."""
+    """The map fitted to the corners of the print, and the share of them that are where it says, where it is least."""
     for reach, off in _SEARCH:
         places, alike = _look(reference, page.contrast, to_page, reach)
         if np.count_nonzero(alike) < _FEWEST_CORNERS:
@@ -173,7 +180,9 @@ def _fit(reference: Reference, page: Survey, to_page: NDArray[np.float64]) -> tu
         if found is None or not _is_plausible(np.asarray(found, np.float64), reference.survey.contrast.shape):
             return to_page, 0.0
         to_page = np.asarray(found, np.float64)
-    return to_page, float(np.count_nonzero(inliers)) / len(reference.corners)
+    seen = np.zeros(len(alike), np.bool_)
+    seen[alike] = inliers.ravel() > 0
+    return to_page, min(float(part.mean()) for part in np.array_split(seen, _PARTS))
 
 
 def _look(

@@ -199,6 +199,20 @@ def print_form(sheet: Sheet, fields: Sequence[Field] = FIELDS) -> None:
             sheet.grid([LEFT, LEFT + field.width], [top, top + HEIGHT], PRINT, 0.3)
 
 
+def empty_form(fields: Sequence[Field] = FIELDS) -> Pixels:
+    """The form that nobody has written on yet, uint8 (H, W) at `DPI`."""
+    nothing = Mnist(np.empty((0, 28, 28), np.uint8), np.empty(0, np.uint8), np.ones(1, np.float32))
+    sheet = Sheet("form", nothing, A4, (1.0, 1.0, 1.0), DPI)
+    print_form(sheet, fields)
+    return _pixels(sheet)
+
+
+def reference() -> Pixels:
+    """The empty form at `REFERENCE_DPI`, from the print of the others: type drawn at that size would run otherwise."""
+    scale = REFERENCE_DPI / DPI
+    return np.asarray(cv2.resize(empty_form(), None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA), np.uint8)
+
+
 def fill(
     name: str, mnist: Mnist, fields: Sequence[Field] = FIELDS, pens: Sequence[Colour] = (BLACK_PEN, BLUE_PEN)
 ) -> tuple[Sheet, list[str]]:
@@ -296,7 +310,7 @@ def main() -> None:
     options = parser.parse_args()
     mnist = Mnist.load(options.mnist)
     options.output.mkdir(parents=True, exist_ok=True)
-    (options.output / "form.png").write_bytes(encode(".png", [_reference(mnist)]))
+    (options.output / "form.png").write_bytes(encode(".png", [reference()]))
     (options.output / "form.toml").write_text(template(), encoding="utf-8")
     writing, pens = (hardest(mnist), (PENCIL,)) if options.hard else (mnist, (BLACK_PEN, BLUE_PEN))
     rows = []
@@ -310,14 +324,6 @@ def main() -> None:
         (options.output / name).write_bytes(encode(Path(name).suffix, [page]))
         rows.append([name, *([""] * len(FIELDS) if is_foreign else values)])
     write_truth(options.output / "truth.csv", rows)
-
-
-def _reference(mnist: Mnist) -> Pixels:
-    """The empty form, from the print of the filled ones: type drawn at another resolution would run otherwise."""
-    sheet = Sheet("form", mnist, A4, (1.0, 1.0, 1.0), DPI)
-    print_form(sheet)
-    scale = REFERENCE_DPI / DPI
-    return np.asarray(cv2.resize(_pixels(sheet), None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def _pixels(sheet: Sheet) -> Pixels:

@@ -28,6 +28,7 @@ from make_samples import (
     MM_PER_INCH,
     PENCIL,
     PRINT,
+    SEED,
     Colour,
     Floats,
     Mnist,
@@ -35,9 +36,11 @@ from make_samples import (
     Sheet,
     encode,
     grey,
+    stroke_width,
 )
 
 FILLED = 3
+DIGITS_A_CLASS = 100
 DPI, REFERENCE_DPI = 300, 150
 SIDE, HEIGHT = 7.5, 9.0
 """Of a box for one digit, and the height of a frame without boxes, in mm."""
@@ -204,7 +207,7 @@ def empty_form(fields: Sequence[Field] = FIELDS) -> Pixels:
     nothing = Mnist(np.empty((0, 28, 28), np.uint8), np.empty(0, np.uint8), np.ones(1, np.float32))
     sheet = Sheet("form", nothing, A4, (1.0, 1.0, 1.0), DPI)
     print_form(sheet, fields)
-    return _pixels(sheet)
+    return pixels_of(sheet)
 
 
 def reference() -> Pixels:
@@ -221,6 +224,20 @@ def fill(
     print_form(sheet, fields)
     ink = pens[int(sheet.rng.integers(len(pens)))]
     return sheet, [_write(sheet, field, TOP + place * PITCH, ink) for place, field in enumerate(fields)]
+
+
+def sheet_of(mnist: Mnist) -> Pixels:
+    """Some digits to write with where MNIST isn't at hand: a row a class, uint8 (280, 28 * `DIGITS_A_CLASS`)."""
+    rng = np.random.default_rng(SEED)
+    classes = [rng.choice(np.flatnonzero(mnist.labels == label), DIGITS_A_CLASS, replace=False) for label in range(10)]
+    return np.vstack([np.hstack(list(mnist.images[chosen])) for chosen in classes])
+
+
+def digits_on(sheet: Pixels) -> Mnist:
+    """What `sheet_of` has put there."""
+    images = sheet.reshape(10, 28, DIGITS_A_CLASS, 28).swapaxes(1, 2).reshape(-1, 28, 28)
+    labels = np.repeat(np.arange(10, dtype=np.uint8), DIGITS_A_CLASS)
+    return Mnist(images, labels, np.array(list(map(stroke_width, images)), np.float32))
 
 
 def hardest(mnist: Mnist) -> Mnist:
@@ -312,12 +329,14 @@ def main() -> None:
     options.output.mkdir(parents=True, exist_ok=True)
     (options.output / "form.png").write_bytes(encode(".png", [reference()]))
     (options.output / "form.toml").write_text(template(), encoding="utf-8")
+    if not options.copies:
+        (options.output / "digits.png").write_bytes(encode(".png", [sheet_of(mnist)]))
     writing, pens = (hardest(mnist), (PENCIL,)) if options.hard else (mnist, (BLACK_PEN, BLUE_PEN))
     rows = []
     for number in range(options.copies or FILLED):
         is_foreign = number == options.copies - 1
         sheet, values = fill(f"form {number}", writing, FIELDS[::-1] if is_foreign else FIELDS, pens)
-        page, name = _pixels(sheet), f"filled-{number + 1}.png"
+        page, name = pixels_of(sheet), f"filled-{number + 1}.png"
         if options.copies:
             page, dpi, kind = copy_of(page, number)
             name = f"{number + 1:03d}-{kind}-{dpi}.jpg"
@@ -326,7 +345,8 @@ def main() -> None:
     write_truth(options.output / "truth.csv", rows)
 
 
-def _pixels(sheet: Sheet) -> Pixels:
+def pixels_of(sheet: Sheet) -> Pixels:
+    """The sheet as a scanner sees it, uint8 (H, W)."""
     return grey(np.asarray(np.clip(sheet.colour * 255, 0, 255), np.uint8))
 
 

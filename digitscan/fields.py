@@ -92,15 +92,16 @@ def form_glyphs(page: Page, forms: Sequence[Form], read_strips: StripPredictor |
         for lattice, field in zip(segments.lattices, finder.found, strict=True)
     ]
     places = np.array([form.fields[field].place for field in finder.found]).reshape(-1, 4) / to_reference
-    corners = tuple(_corners(field.place, registration.to_page) for field in form.fields)
-    placed = PlacedForm(index, corners, tuple(finder.found), places)
+    placed = PlacedForm(index, field_corners(form, registration), tuple(finder.found), places)
     return PageGlyphs(
         page.file, page.number, tuple(lattices), normalize_all(segments.inks), segments.frames, form=placed
     )
 
 
-def _corners(place: Rectangle, to_page: Floats) -> Corners:
-    return tuple((float(x), float(y)) for x, y in corners_on_page(place, to_page))
+def field_corners(form: Form, registration: Registration) -> tuple[Corners, ...]:
+    """The corners of each field on the page."""
+    corners = (corners_on_page(field.place, registration.to_page) for field in form.fields)
+    return tuple(tuple((float(x), float(y)) for x, y in four) for four in corners)
 
 
 def corners_on_page(place: Rectangle, to_page: Floats) -> Floats:

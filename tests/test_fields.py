@@ -15,10 +15,12 @@ import pytest
 
 from digitscan import fields, formcheck, image, propose, register, scan
 from digitscan.corrections import correct, read_corrections
+from digitscan.errors import UsageError
 from digitscan.form import load_form, load_forms
 from digitscan.report import read_report
 from digitscan.review import Review
 from digitscan.schema import Page, PageFailure, PageNumbers, Settings
+from digitscan.summary import summarize
 
 if TYPE_CHECKING:
     from digitscan.form import Form
@@ -136,6 +138,7 @@ def test_report_has_a_row_a_page_and_is_the_same_when_it_is_resumed(tmp_path: Pa
         (("--rotate", "90"), "leave --layout and --rotate out"),
         (("--layout", "line"), "leave --layout and --rotate out"),
         (("--debug", "d"), "digitscan form check"),
+        (("--review", "r.html", "--resume"), "leave one of them out"),
     ],
 )
 def test_senseless_combinations_are_refused(options: tuple[str, ...], said: str, tmp_path: Path) -> None:
@@ -190,7 +193,10 @@ def test_fields_are_reviewed_and_corrected_by_name(tmp_path: Path, reader: Reade
     assert review.missing == 0
     file = str(FORMS / "filled-1.png")
     assert run("classify", file, "--form", FORMS / "form.toml", "-o", "r.csv", "-q", folder=tmp_path).returncode == 0
+    with pytest.raises(UsageError, match="classify --form FORM --review FILE"):
+        read_report(tmp_path / "r.csv")
     made = {"file": file, "page": "1", "line": "9", "number": "1", "text": "-26.8", "corrected": "-26.9", "glyphs": ""}
     (tmp_path / "c.json").write_text(json.dumps({"corrections": [made | {"field": "correction"}]}))
     table = correct(read_report(tmp_path / "r.csv", forms=True), read_corrections(tmp_path / "c.json"))
+    assert summarize(table).statuses.to_numpy().tolist() == [["checked", 1, 1.0]]
     assert table.loc[0, ["correction", "status", "original"]].tolist() == ["-26.9", "checked", "correction=-26.8"]

@@ -40,7 +40,7 @@ from make_samples import (
 )
 
 FILLED = 3
-DIGITS_A_CLASS = 100
+DIGITS_A_CLASS = 250
 DPI, REFERENCE_DPI = 300, 150
 SIDE, HEIGHT = 7.5, 9.0
 """Of a box for one digit, and the height of a frame without boxes, in mm."""

@@ -228,7 +228,6 @@ def classify(
     """Read the digits in folders of scans and write a CSV."""
     from digitscan import chunks, display, files, lock, parts, remote, scan
 
-    _check_combination(per, review, resume=resume, needs_resume=checksum or prune)
     _check_scale(output, format, page_timeout, excel=excel, review=review, scheduler=scheduler)
     forms = _forms(form)
     settings = Settings(
@@ -244,6 +243,7 @@ def classify(
         fields=_field_names(forms),
         confidences=confidences,
     )
+    _check_combination(settings, review, resume=resume, needs_resume=checksum or prune)
     _check_form_combination(settings, debug)
     console = _stderr(quiet)
     log.start(log_file, log_format, console if verbose else None)
@@ -280,11 +280,12 @@ def classify(
     raise typer.Exit(rows.summary.exit_code)
 
 
-def _check_combination(per: Per, review: Path | None, *, resume: bool, needs_resume: bool) -> None:
-    if review and per is not Per.NUMBER:
+def _check_combination(settings: Settings, review: Path | None, *, resume: bool, needs_resume: bool) -> None:
+    if review and settings.per is not Per.NUMBER:
         raise UsageError("--review needs --per number, one row a number")
     if review and resume:
-        raise UsageError("--review would miss what --resume doesn't read; call digitscan review afterwards")
+        remedy = "leave one of them out" if settings.fields else "call digitscan review afterwards"
+        raise UsageError(f"--review would miss what --resume doesn't read; {remedy}")
     if needs_resume and not resume:
         raise UsageError("--checksum and --prune need --resume")
 
@@ -505,7 +506,7 @@ def summary(
     from digitscan.report import read_report
     from digitscan.summary import summarize
 
-    display.show_summary(display.stdout(), summarize(read_report(report, list(Per)), log_file))
+    display.show_summary(display.stdout(), summarize(read_report(report, list(Per), forms=True), log_file))
 
 
 @app.command()

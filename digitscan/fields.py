@@ -14,7 +14,7 @@ from digitscan.decode import digit_of, edge_scores, features, middle_of, posteri
 from digitscan.ink import find_form_ink
 from digitscan.normalize import normalize_all
 from digitscan.paths import SPAN
-from digitscan.register import MIN_QUALITY, Survey, register, scaling
+from digitscan.register import MIN_QUALITY, Survey, plain_grey, register, scaling
 from digitscan.schema import (
     NOT_A_DIGIT,
     FieldValue,
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from digitscan.constrain import Reading, Scored
     from digitscan.form import Field, Form, Rectangle
     from digitscan.register import Registration
-    from digitscan.schema import Corners, Digit, Lattice, PathWeights, StripPredictor
+    from digitscan.schema import Corners, Digit, Ink, Lattice, PathWeights, StripPredictor
 
     Floats = NDArray[np.float64]
 
@@ -60,14 +60,16 @@ _SEEN, _UNSEEN = 0.9, 0.01
 
 def find_form(page: Page, forms: Sequence[Form]) -> tuple[int, Registration] | PageFailure:
     """Which of the forms a page is, and how it lies there; a failure if none of them is found surely."""
-    grey = page.pixels if page.pixels.ndim == 2 else np.asarray(cv2.cvtColor(page.pixels, cv2.COLOR_BGR2GRAY), np.uint8)
-    survey = Survey.of(grey)
+    survey = Survey.of(plain_grey(page.pixels))
     found = [(index, place) for index, form in enumerate(forms) if (place := register(form.reference, survey))]
     best = max(found, key=lambda pair: pair[1].quality, default=None)
     if best is None or best[1].quality < MIN_QUALITY:
         share = best[1].quality if best else 0.0
         names = " or ".join(form.name for form in forms)
-        message = f"this page is not the form {names}: {share:.0%} of its print was found, {MIN_QUALITY:.0%} are needed"
+        message = (
+            f"this page is not the form {names}: in a third of it {share:.0%} of the print was found, "
+            f"{MIN_QUALITY:.0%} are needed"
+        )
         return PageFailure(page.file, page.number, message)
     return best
 
@@ -83,26 +85,23 @@ def form_glyphs(page: Page, forms: Sequence[Form], read_strips: StripPredictor |
     ink = find_form_ink(upright, form.printed)
     to_reference = ink.to_page[0, 0] / scale
     regions = np.array([_region(field.place) for field in form.fields]) / to_reference
-    inside = np.zeros(ink.mask.shape, np.bool_)
-    for left, top, right, bottom in np.maximum(np.rint(regions), 0).astype(int):
-        inside[top:bottom, left:right] = True
     finder = _FieldFinder(regions)
-    ink = replace(ink, mask=ink.mask & inside, level=np.where(inside, ink.level, 0).astype(np.uint8))
-    segments = segment(ink, Layout.PAGE, read_strips, finder)
+    segments = segment(_inside(ink, regions), Layout.PAGE, read_strips, finder)
     lattices = [
         replace(lattice, to_page=_linear(form.fields[field].place, registration.to_page) @ scaling(to_reference))
         for lattice, field in zip(segments.lattices, finder.found, strict=True)
     ]
     places = np.array([form.fields[field].place for field in finder.found]).reshape(-1, 4) / to_reference
-    corners = tuple(_corners(field.place, registration.to_page) for field in form.fields)
-    placed = PlacedForm(index, corners, tuple(finder.found), places)
+    placed = PlacedForm(index, field_corners(form, registration), tuple(finder.found), places)
     return PageGlyphs(
         page.file, page.number, tuple(lattices), normalize_all(segments.inks), segments.frames, form=placed
     )
 
 
-def _corners(place: Rectangle, to_page: Floats) -> Corners:
-    return tuple((float(x), float(y)) for x, y in corners_on_page(place, to_page))
+def field_corners(form: Form, registration: Registration) -> tuple[Corners, ...]:
+    """The corners of each field on the page."""
+    corners = (corners_on_page(field.place, registration.to_page) for field in form.fields)
+    return tuple(tuple((float(x), float(y)) for x, y in four) for four in corners)
 
 
 def corners_on_page(place: Rectangle, to_page: Floats) -> Floats:
@@ -133,9 +132,16 @@ def _region(place: Rectangle) -> tuple[float, float, float, float]:
     return place.x - around, place.y - around, place.x + place.width + around, place.y + place.height + around
 
 
+def _inside(ink: Ink, regions: Floats) -> Ink:
+    """The ink in the fields alone."""
+    inside = np.zeros(ink.mask.shape, np.bool_)
+    for left, top, right, bottom in np.maximum(np.rint(regions), 0).astype(int):
+        inside[top:bottom, left:right] = True
+    return replace(ink, mask=ink.mask & inside, level=np.where(inside, ink.level, 0).astype(np.uint8))
+
+
 def _upright(pixels: NDArray[np.uint8], form: Form, registration: Registration) -> tuple[NDArray[np.uint8], float]:
     """The page as the reference lies, grey, uint8 (h, w), and its pixels for one of the reference."""
-    grey = pixels if pixels.ndim == 2 else np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2GRAY), np.uint8)
     height, width = form.printed.shape
     whole = np.array([[(0, 0), (width, 0), (width, height), (0, height)]], np.float64)
     area = cv2.contourArea(cv2.perspectiveTransform(whole, registration.to_page).astype(np.float32))
@@ -143,7 +149,8 @@ def _upright(pixels: NDArray[np.uint8], form: Form, registration: Registration) 
     to_page = registration.to_page @ scaling(1 / scale)
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    return np.asarray(cv2.warpPerspective(grey, to_page, size, flags=flags, borderMode=cv2.BORDER_REPLICATE)), scale
+    seen = cv2.warpPerspective(plain_grey(pixels), to_page, size, flags=flags, borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(seen), scale
 
 
 def _linear(place: Rectangle, to_page: Floats) -> Floats:

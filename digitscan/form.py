@@ -11,19 +11,17 @@ from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import cv2
-import numpy as np
-
 from digitscan import automata
 from digitscan.errors import UsageError
 from digitscan.image import read_pages
 from digitscan.ink import find_contrast, strong
-from digitscan.register import Reference
+from digitscan.register import Reference, plain_grey
 from digitscan.schema import FORM_COLUMNS, FORM_ENDING, PageFailure, Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Iterable, Mapping
 
+    import numpy as np
     from numpy.typing import NDArray
 
     from digitscan.automata import Automaton
@@ -104,7 +102,7 @@ class Field:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Form:
-    """A form ready to be found on pages: its name, the size of the reference, its print bool (H, W), and its fields."""
+    """A form ready to be found on pages: its name, its reference, whose print is bool (H, W), and its fields."""
 
     name: str
     reference: Reference
@@ -145,9 +143,7 @@ def read_reference(file: Path) -> NDArray[np.uint8]:
     page = next(read_pages(str(file), Settings()))
     if isinstance(page, PageFailure):
         raise UsageError(f"the reference {file} can't be read: {page.message}")
-    if page.pixels.ndim == 2:
-        return page.pixels
-    return np.asarray(cv2.cvtColor(page.pixels, cv2.COLOR_BGR2GRAY), np.uint8)
+    return plain_grey(page.pixels)
 
 
 class _Mistake(Exception):  # noqa: N818 (it never leaves this module)
@@ -186,12 +182,8 @@ def _fields(template: Table, shape: tuple[int, ...]) -> tuple[Field, ...]:
 
 def _field(table: Table, scale: tuple[float, float], shape: tuple[int, ...]) -> Field:
     name = _typed(table, "name", str)
-    if (
-        not name.strip()
-        or not name.isprintable()
-        or name in (*FORM_COLUMNS, *FORM_ENDING)
-        or name.endswith("_confidence")
-    ):
+    is_taken = name in (*FORM_COLUMNS, *FORM_ENDING) or name.endswith("_confidence")
+    if is_taken or not name.strip() or not name.isprintable():
         raise _Mistake(f"a field can't be called {name!r}")
     try:
         kind = _typed(table, "type", str)
@@ -203,8 +195,8 @@ def _field(table: Table, scale: tuple[float, float], shape: tuple[int, ...]) -> 
         if not 0 <= boxes <= _MOST_DIGITS:
             raise _Mistake(f"boxes is {boxes}")
         optional = _typed(table, "optional", bool, False)
-        make: dict[str, Callable[..., Field]] = {"digits": _digits, "number": _number, "date": _date}
-        return make[kind](table, name=name, type=kind, place=place, boxes=boxes, optional=optional)
+        make = {"digits": _digits, "number": _number, "date": _date}[kind]
+        return make(table, name=name, type=kind, place=place, boxes=boxes, optional=optional)
     except _Mistake as mistake:
         raise _Mistake(f"field {name!r}: {mistake}") from mistake
 

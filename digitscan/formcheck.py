@@ -8,10 +8,10 @@ import cv2
 import numpy as np
 
 from digitscan.annotate import confidence_colour, faded, write_text
-from digitscan.fields import corners_on_page, find_form
+from digitscan.fields import field_corners, find_form
 from digitscan.image import read_pages
 from digitscan.pictures import PagePictures
-from digitscan.schema import PageFailure, PageNumbers
+from digitscan.schema import FieldValue, Number, PageFailure, PageNumbers
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from digitscan.form import Form
     from digitscan.register import Registration
-    from digitscan.schema import Settings
+    from digitscan.schema import Page, Settings
 
 _NAME = 0.35
 """Height of a field's name, in heights of the field."""
@@ -38,10 +38,7 @@ class Match(NamedTuple):
 
 def check(form: Form, found: Iterable[str | PageFailure], settings: Settings, folder: Path) -> Iterator[Match]:
     """The match of every page; a picture of each that matches is written to the folder. Raises OutputError."""
-    places: dict[tuple[str, int], Registration] = {}
-    pictures = PagePictures(
-        folder, lambda page, _: [("", draw_fields(page.pixels, form, places.pop((page.file, page.number))))], settings
-    )
+    pictures = PagePictures(folder, lambda page, read: [("", draw_fields(page.pixels, read))], settings)
     for file in found:
         pages = [file] if isinstance(file, PageFailure) else read_pages(file, settings)
         for page in pages:
@@ -50,17 +47,26 @@ def check(form: Form, found: Iterable[str | PageFailure], settings: Settings, fo
                 yield Match(match.file, match.page, None, match.message)
                 continue
             assert not isinstance(page, PageFailure), "a form was found on it"
-            places[page.file, page.number] = match[1]
-            pictures.add(PageNumbers(page.file, page.number, (), form=form.name))
+            pictures.add(_unread(page, form, match[1]))
             yield Match(page.file, page.number, match[1].quality)
 
 
-def draw_fields(pixels: NDArray[np.uint8], form: Form, registration: Registration) -> NDArray[np.uint8]:
+def _unread(page: Page, form: Form, registration: Registration) -> PageNumbers:
+    """The fields of a page where they lie, with nothing in them."""
+    values = [
+        FieldValue(field.name, "", "", corners)
+        for field, corners in zip(form.fields, field_corners(form, registration), strict=True)
+    ]
+    numbers = tuple(Number(line, 1, 1.0, (), value) for line, value in enumerate(values, 1))
+    return PageNumbers(page.file, page.number, numbers, form=form.name)
+
+
+def draw_fields(pixels: NDArray[np.uint8], read: PageNumbers) -> NDArray[np.uint8]:
     """The page, faded, with the fields' outlines and names: uint8 (H, W, 3) BGR."""
     picture = faded(pixels).copy()
     colour = confidence_colour(0.5)
-    for field in form.fields:
-        corners = corners_on_page(field.place, registration.to_page)
+    for field in (number.field for number in read.numbers if number.field):
+        corners = np.array(field.corners)
         height = float(np.linalg.norm(corners[3] - corners[0]))
         outline = np.rint(corners).astype(np.int32)
         cv2.polylines(picture, [outline], True, colour, max(1, round(height / 20)), cv2.LINE_AA)

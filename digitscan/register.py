@@ -3,6 +3,7 @@
 Features of the print are matched whichever way the page is turned (D. Lowe, Distinctive image features, 2004), and give
 a map that is good to some pixels. Then each corner of the print is looked for where the map says that it is; the map
 is fitted to those that are found there, and their share is the quality of the match: on another form hardly any are.
+Forms of one sender share their letterhead, so that the share counts where it is least: above, below or between.
 """
 
 from __future__ import annotations
@@ -21,7 +22,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MIN_QUALITY = 0.5
-"""Share of the print's corners that must be found again."""
+"""Share of the print's corners that must be found again in each part."""
+
+_PARTS = 3
+"""Of the print, from top to bottom, with as many corners each."""
 
 _SIDE = 1200
 """Longer side in pixels at which pages are matched: about 100 dpi of an A4 page."""
@@ -57,19 +61,19 @@ class Registration(NamedTuple):
 
     to_page: NDArray[np.float64]
     quality: float
-    """Share of the print that was found at its place, 0 to 1."""
+    """Share of the print that was found at its place, 0 to 1, in the third where that is least."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Survey:
     """A page at the size at which pages are matched.
 
-    `contrast` is uint8 (h, w), 0 for paper to 255 for black; `scale` is from the page to it; `points`, float32 (N, 2)
-    in pixels of it, and `descriptors`, float32 (N, 128), are its features.
+    `contrast` is uint8 (h, w), 0 for paper to 255 for black; `to_page`, float64 (3, 3), maps its pixels to the page's;
+    `points`, float32 (N, 2) in pixels of it, and `descriptors`, float32 (N, 128), are its features.
     """
 
     contrast: NDArray[np.uint8]
-    scale: float
+    to_page: NDArray[np.float64]
     points: NDArray[np.float32]
     descriptors: NDArray[np.float32]
 
@@ -83,18 +87,19 @@ class Survey:
         soft = cv2.GaussianBlur(contrast, (0, 0), 0.8)
         coarse = cv2.resize(soft, None, fx=_COARSE, fy=_COARSE, interpolation=cv2.INTER_AREA)
         found, descriptors = cv2.SIFT.create(_FEATURES).detectAndCompute(coarse, None)
-        points = np.array([point.pt for point in found], np.float32).reshape(-1, 2) / np.float32(_COARSE)
-        return cls(
-            contrast,
-            scale,
-            points,
-            np.empty((0, 128), np.float32) if descriptors is None else np.asarray(descriptors, np.float32),
-        )
+        points = (np.array([point.pt for point in found], np.float32).reshape(-1, 2) + 0.5) / _COARSE - 0.5
+        if descriptors is None:
+            descriptors = np.empty((0, 128), np.float32)
+        # The sides are rounded, so that they are scaled by a hair differently.
+        to_page = scaling(np.array(grey.shape[::-1]) / size)
+        return cls(contrast, to_page, points, np.asarray(descriptors, np.float32))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Reference:
-    """An empty form, ready to be found: its survey and the corners of its print, float32 (N, 2) in the survey."""
+    """An empty form, ready to be found: its survey and the corners of its print, float32 (N, 2) in the survey, from top
+    to bottom.
+    """
 
     survey: Survey
     corners: NDArray[np.float32]
@@ -107,12 +112,18 @@ class Reference:
         corners = np.empty((0, 2), np.float32) if found is None else found.reshape(-1, 2)
         edge = _PATCH + 1
         inside = (corners >= edge).all(axis=1) & (corners < np.array(survey.contrast.shape[::-1]) - edge).all(axis=1)
-        return cls(survey, np.asarray(corners[inside], np.float32))
+        corners = corners[inside]
+        return cls(survey, np.asarray(corners[corners[:, 1].argsort(kind="stable")], np.float32))
 
     @property
     def is_findable(self) -> bool:
         """Whether there is enough print to be found by."""
         return len(self.corners) >= _FEWEST_CORNERS and len(self.survey.points) >= _LEAST_MATCHES
+
+
+def plain_grey(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Brightness, uint8 (H, W), of a page that is grey already or BGR, whatever is printed in colour."""
+    return pixels if pixels.ndim == 2 else np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2GRAY), np.uint8)
 
 
 def register(reference: Reference, page: Survey) -> Registration | None:
@@ -121,14 +132,17 @@ def register(reference: Reference, page: Survey) -> Registration | None:
     if start is None or not _is_plausible(start, reference.survey.contrast.shape):
         return None
     fitted, quality = _fit(reference, page, start)
-    to_page = scaling(1 / page.scale) @ fitted @ scaling(reference.survey.scale)
+    to_page = page.to_page @ fitted @ np.linalg.inv(reference.survey.to_page)
     return Registration(to_page / to_page[2, 2], quality)
 
 
-def scaling(scale: float) -> NDArray[np.float64]:
-    """The map of a picture to the resized one, float64 (3, 3): pixels have their coordinates in their middles."""
-    shift = (scale - 1) / 2
-    return np.array([[scale, 0.0, shift], [0.0, scale, shift], [0.0, 0.0, 1.0]])
+def scaling(scale: float | NDArray[np.float64]) -> NDArray[np.float64]:
+    """The map of a picture to the resized one, float64 (3, 3): pixels have their coordinates in their middles.
+
+    `scale` is that of both sides, or (2,): that of the width and that of the height.
+    """
+    across, down = np.broadcast_to(scale, 2)
+    return np.array([[across, 0.0, (across - 1) / 2], [0.0, down, (down - 1) / 2], [0.0, 0.0, 1.0]])
 
 
 def _match(reference: Survey, page: Survey) -> NDArray[np.float64] | None:
@@ -156,7 +170,7 @@ def _is_plausible(to_page: NDArray[np.float64], shape: tuple[int, ...]) -> bool:
 
 
 def _fit(reference: Reference, page: Survey, to_page: NDArray[np.float64]) -> tuple[NDArray[np.float64], float]:
-    """The map fitted to the corners of the print, and the share of them that are where it says."""
+    """The map fitted to the corners of the print, and the share of them that are where it says, where it is least."""
     for reach, off in _SEARCH:
         places, alike = _look(reference, page.contrast, to_page, reach)
         if np.count_nonzero(alike) < _FEWEST_CORNERS:
@@ -166,7 +180,9 @@ def _fit(reference: Reference, page: Survey, to_page: NDArray[np.float64]) -> tu
         if found is None or not _is_plausible(np.asarray(found, np.float64), reference.survey.contrast.shape):
             return to_page, 0.0
         to_page = np.asarray(found, np.float64)
-    return to_page, float(np.count_nonzero(inliers)) / len(reference.corners)
+    seen = np.zeros(len(alike), np.bool_)
+    seen[alike] = inliers.ravel() > 0
+    return to_page, min(float(part.mean()) for part in np.array_split(seen, _PARTS))
 
 
 def _look(

@@ -22,7 +22,7 @@ from digitscan.lock import real_target
 from digitscan.schema import COLUMNS, FORM_COLUMNS, FORM_ENDING, Box, PageFailure, Per, Status
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
     from types import TracebackType
 
     import pandas as pd
@@ -86,22 +86,29 @@ def rows(page: PageNumbers | PageFailure, settings: Settings) -> list[Row]:
     that is below `settings.min_confidence`. It is cut, not rounded, to four decimals: 1.0 means no doubt at all, and
     a row never shows a confidence that it was sent to review for not having.
     """
-    if isinstance(page, PageFailure):
-        return [_row(page, columns(settings), {"status": Status.ERROR, "message": page.message})]
-    if not page.numbers:
-        return [_row(page, columns(settings), {"status": Status.EMPTY})]
-    if settings.fields:
-        return [_row(page, columns(settings), _form_cells(page, settings))]
     cells = {Per.NUMBER: _number_cells, Per.DIGIT: _digit_cells, Per.PAGE: _page_cells}[settings.per]
-    return [_row(page, columns(settings), row) for row in cells(page, settings)]
+    return _rows(page, settings, columns(settings), _form_cells if settings.fields else cells)
 
 
-def field_rows(page: PageNumbers, settings: Settings) -> list[Row]:
-    """Makes a row a field of a form that was read, with the columns `FIELD_COLUMNS`."""
-    return [_row(page, FIELD_COLUMNS, cells) for cells in _number_cells(page, settings)]
+def field_rows(page: PageNumbers | PageFailure, settings: Settings) -> list[Row]:
+    """Makes a row a field of a form that was read, with the columns `FIELD_COLUMNS`; one for any other page."""
+    return _rows(page, settings, FIELD_COLUMNS, _number_cells)
 
 
 _Cells = dict[str, str | int | float | None]
+
+
+def _rows(
+    page: PageNumbers | PageFailure,
+    settings: Settings,
+    names: Sequence[str],
+    cells: Callable[[PageNumbers, Settings], Iterable[_Cells]],
+) -> list[Row]:
+    if isinstance(page, PageFailure):
+        return [_row(page, names, {"status": Status.ERROR, "message": page.message})]
+    if not page.numbers:
+        return [_row(page, names, {"status": Status.EMPTY})]
+    return [_row(page, names, row) for row in cells(page, settings)]
 
 
 def _row(page: PageNumbers | PageFailure, names: Sequence[str], cells: _Cells) -> Row:
@@ -133,12 +140,12 @@ def _page_cells(page: PageNumbers, settings: Settings) -> Iterator[_Cells]:
     yield cells | _certainty(min(number.confidence for number in page.numbers), settings)
 
 
-def _form_cells(page: PageNumbers, settings: Settings) -> _Cells:
+def _form_cells(page: PageNumbers, settings: Settings) -> Iterator[_Cells]:
     """One row: the page's confidence is that of its least certain field."""
     fields = [(number.field, number.confidence) for number in page.numbers if number.field]
     sure = {confidence_column(field.name): _cut(confidence) for field, confidence in fields}
     is_doubtful = any(number.is_doubtful(settings.min_confidence) for number in page.numbers)
-    return {
+    yield {
         **sure,
         **{field.name: field.text for field, _ in fields},
         "form": page.form,
@@ -350,7 +357,9 @@ def read_report(path: Path, kinds: Collection[Per] = (Per.NUMBER,), *, forms: bo
         raise NoInputError(f"{path} can't be read: {error.strerror or error}") from error
     except ValueError as error:  # Those of pandas and of decoding are ValueErrors.
         raise UsageError(f"{path} is not a whole CSV file in UTF-8; give a report of digitscan classify") from error
-    is_form = forms and tuple(table.columns[: len(FORM_COLUMNS)]) == FORM_COLUMNS and {*FORM_ENDING} < {*table.columns}
+    is_form = tuple(table.columns[: len(FORM_COLUMNS)]) == FORM_COLUMNS and {*FORM_ENDING} < {*table.columns}
+    if is_form and not forms:
+        raise UsageError(f"{path} has a row a form; for its fields call digitscan classify --form FORM --review FILE")
     if not is_form and not any(tuple(table.columns[: len(COLUMNS[per])]) == COLUMNS[per] for per in kinds):
         names = " or ".join(kinds)
         raise UsageError(f"{path} doesn't have one row a {names}; give a report of digitscan classify --per {names}")

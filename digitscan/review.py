@@ -11,7 +11,6 @@ import json
 import math
 from base64 import b64encode
 from collections import defaultdict
-from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 from string import Template
@@ -69,15 +68,9 @@ class Review:
 
     def add(self, read: PageNumbers | PageFailure) -> None:
         """Add a page of the scan that makes the report."""
-        if isinstance(read, PageNumbers) and read.form:
-            self.add_rows(field_rows(read, self._settings))
-        else:
-            self.add_rows(self._padded(row) for row in rows(read, replace(self._settings, fields=())))
+        make = field_rows if self._settings.fields else rows
+        self.add_rows(make(read, self._settings))
         self.add_details(read)
-
-    def _padded(self, row: Row) -> Row:
-        """A row of a page that is no form, in a report of forms."""
-        return *row, *[""] * (len(self._columns) - len(row))
 
     def add_rows(self, table: Iterable[Row]) -> None:
         """Add rows with a cell for each column, as values or as text."""

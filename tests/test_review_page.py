@@ -17,7 +17,7 @@ from digitscan.corrections import correct, read_corrections
 from digitscan.report import CsvReport, read_report
 from digitscan.review import Review
 from digitscan.scan import Reader, scan
-from digitscan.schema import Box, Digit, Number, PageFailure, PageNumbers, Settings
+from digitscan.schema import Box, Digit, FieldValue, Number, PageFailure, PageNumbers, Settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -178,6 +178,46 @@ def test_names_are_shown_and_never_run(made: Made) -> None:
     assert HOSTILE in made.text("place")
     assert len(made.browser.find_elements("css selector", "main script, main b")) == 0
     assert made.errors() == []
+
+
+@pytest.fixture
+def form(browser: Any, tmp_path: Path, downloads: Path) -> Made:
+    """Two fields of a form that is turned on its page, and a page that isn't the form."""
+    made = Made(browser, tmp_path, downloads)
+    file = tmp_path / "turned.png"
+    cv2.imwrite(str(file), cv2.rotate(write_page(["12", "345"]).pixels, cv2.ROTATE_180))
+    settings = Settings(fields=("amount", "people"), min_confidence=1.0)
+    corners = ((300.0, 120.0), (100.0, 120.0), (100.0, 60.0), (300.0, 60.0))
+    digit = Digit("7", 0.5, Box(60, 20, 60, 20), (0.1,) * 10, bytes(784))
+    values = [FieldValue("amount", "-7.5", "", corners), FieldValue("people", "7", "people breaks its rule", corners)]
+    numbers = [Number(line, 1, line / 4, (digit,), value) for line, value in enumerate(values, 1)]
+    pages = [PageNumbers(str(file), 1, tuple(numbers), form="card"), PageFailure("b.png", 1, "not the form")]
+    review = Review(str(made.report), settings)
+    with CsvReport(str(made.report), settings) as report:
+        for page in pages:
+            report.add(page)
+            review.add(page)
+    review.write(made.page)
+    made.open()
+    return made
+
+
+def test_a_person_corrects_the_fields_of_a_form(form: Made) -> None:
+    assert form.text("place").endswith("turned.png · page 1 · amount")
+    assert form.browser.execute_script("return document.getElementById('picture').naturalWidth") > 100
+    form.type("-1x2,5")
+    assert form.typed() == "-125"
+    form.type("\ue003.5\n")  # Backspace.
+    assert form.text("place").endswith("people")
+    assert form.text("message") == "people breaks its rule"
+    form.type("n")
+    assert form.text("done") == "2 of 2 reviewed"
+    form.filter("status", "error")
+    assert form.text("message") == "not the form"
+    path = form.download("download-corrections", "re port-corrections.json")
+    table = correct(read_report(form.report, forms=True), read_corrections(path))
+    assert table[["amount", "people", "status"]].to_numpy().tolist() == [["-12.5", "", "checked"], ["", "", "error"]]
+    assert form.errors() == []
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

@@ -2,8 +2,11 @@
 
     python tools/make_forms.py --mnist FOLDER
     python tools/make_forms.py --mnist FOLDER --copies 30 -o FOLDER
+    python tools/make_forms.py --mnist FOLDER --copies 30 --hard -o FOLDER
 
-The second makes copies as scanners and telephones give them, to measure with. Every run makes the same pages.
+The second makes copies as scanners and telephones give them, to measure with, the last of another form of the same
+company; the third fills them with the tenth of the digits that is the hardest to read, in pencil. Every run makes the
+same pages.
 """
 
 from __future__ import annotations
@@ -12,15 +15,32 @@ import argparse
 import csv
 import datetime
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
-from make_samples import A4, BLACK_PEN, BLUE_PEN, MM_PER_INCH, PRINT, Colour, Floats, Mnist, Pixels, Sheet, encode, grey
+from make_samples import (
+    A4,
+    BLACK_PEN,
+    BLUE_PEN,
+    MM_PER_INCH,
+    PENCIL,
+    PRINT,
+    SEED,
+    Colour,
+    Floats,
+    Mnist,
+    Pixels,
+    Sheet,
+    encode,
+    grey,
+    stroke_width,
+)
 
 FILLED = 3
+DIGITS_A_CLASS = 250
 DPI, REFERENCE_DPI = 300, 150
 SIDE, HEIGHT = 7.5, 9.0
 """Of a box for one digit, and the height of a frame without boxes, in mm."""
@@ -169,11 +189,11 @@ class Paper(Sheet):
         return np.asarray(cv2.circle(np.zeros((side, side), np.float32), (side // 2, side // 2), side // 2, 1.0, -1))
 
 
-def print_form(sheet: Sheet) -> None:
+def print_form(sheet: Sheet, fields: Sequence[Field] = FIELDS) -> None:
     """Everything that is on the form before anybody writes on it."""
     for line, x, y, size in (*HEAD, *FOOT):
         sheet.text(line, x, y, size)
-    for place, field in enumerate(FIELDS):
+    for place, field in enumerate(fields):
         top = TOP + place * PITCH
         sheet.text(field.label, 20, top + 6.5, 4.2)
         if field.boxes:
@@ -182,12 +202,51 @@ def print_form(sheet: Sheet) -> None:
             sheet.grid([LEFT, LEFT + field.width], [top, top + HEIGHT], PRINT, 0.3)
 
 
-def fill(name: str, mnist: Mnist) -> tuple[Sheet, list[str]]:
-    """A form that somebody has filled, and what the report shows."""
+def empty_form(fields: Sequence[Field] = FIELDS) -> Pixels:
+    """The form that nobody has written on yet, uint8 (H, W) at `DPI`."""
+    nothing = Mnist(np.empty((0, 28, 28), np.uint8), np.empty(0, np.uint8), np.ones(1, np.float32))
+    sheet = Sheet("form", nothing, A4, (1.0, 1.0, 1.0), DPI)
+    print_form(sheet, fields)
+    return pixels_of(sheet)
+
+
+def reference() -> Pixels:
+    """The empty form at `REFERENCE_DPI`, from the print of the others: type drawn at that size would run otherwise."""
+    scale = REFERENCE_DPI / DPI
+    return np.asarray(cv2.resize(empty_form(), None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def fill(
+    name: str, mnist: Mnist, fields: Sequence[Field] = FIELDS, pens: Sequence[Colour] = (BLACK_PEN, BLUE_PEN)
+) -> tuple[Sheet, list[str]]:
+    """A form with these fields that somebody has filled, and what the report shows."""
     sheet = Paper(name, mnist, A4, (0.98, 0.98, 0.98), DPI)
-    print_form(sheet)
-    ink = (BLACK_PEN, BLUE_PEN)[int(sheet.rng.integers(2))]
-    return sheet, [_write(sheet, field, TOP + place * PITCH, ink) for place, field in enumerate(FIELDS)]
+    print_form(sheet, fields)
+    ink = pens[int(sheet.rng.integers(len(pens)))]
+    return sheet, [_write(sheet, field, TOP + place * PITCH, ink) for place, field in enumerate(fields)]
+
+
+def sheet_of(mnist: Mnist) -> Pixels:
+    """Some digits to write with where MNIST isn't at hand: a row a class, uint8 (280, 28 * `DIGITS_A_CLASS`)."""
+    rng = np.random.default_rng(SEED)
+    classes = [rng.choice(np.flatnonzero(mnist.labels == label), DIGITS_A_CLASS, replace=False) for label in range(10)]
+    return np.vstack([np.hstack(list(mnist.images[chosen])) for chosen in classes])
+
+
+def digits_on(sheet: Pixels) -> Mnist:
+    """What `sheet_of` has put there."""
+    images = sheet.reshape(10, 28, DIGITS_A_CLASS, 28).swapaxes(1, 2).reshape(-1, 28, 28)
+    labels = np.repeat(np.arange(10, dtype=np.uint8), DIGITS_A_CLASS)
+    return Mnist(images, labels, np.array(list(map(stroke_width, images)), np.float32))
+
+
+def hardest(mnist: Mnist) -> Mnist:
+    """The tenth of the digits of which a small network is the least sure."""
+    from digitscan.classifier import Classifier
+
+    beliefs = Classifier.load(str(Path("models", "seed-mlp")))(mnist.images)
+    doubt = beliefs[np.arange(len(beliefs)), mnist.labels].argsort(kind="stable")[: len(beliefs) // 10]
+    return Mnist(mnist.images[doubt], mnist.labels[doubt], mnist.strokes[doubt])
 
 
 def _write(sheet: Sheet, field: Field, top: float, ink: Colour) -> str:
@@ -253,7 +312,7 @@ def copy_of(page: Pixels, number: int) -> tuple[Pixels, int, str]:
 
 
 def write_truth(path: Path, rows: list[list[str]]) -> None:
-    """`truth.csv`: a row a file, a column a field."""
+    """`truth.csv`: a row a file, a column a field; no fields for a page that is another form."""
     with path.open("w", encoding="utf-8", newline="") as file:
         csv.writer(file, lineterminator="\n").writerows([["file", *(field.name for field in FIELDS)], *rows])
 
@@ -263,27 +322,31 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Makes sample_forms/ from MNIST's test digits.")
     parser.add_argument("--mnist", type=Path, metavar="FOLDER", help="its IDX files, gzipped; default: by Keras")
     parser.add_argument("--copies", type=int, default=0, metavar="N", help="distorted copies, a form for each")
+    parser.add_argument("--hard", action="store_true", help="the hardest tenth of the digits, in pencil")
     parser.add_argument("-o", "--output", type=Path, default=Path("sample_forms"), metavar="FOLDER")
     options = parser.parse_args()
     mnist = Mnist.load(options.mnist)
     options.output.mkdir(parents=True, exist_ok=True)
-    reference = Sheet("form", mnist, A4, (1.0, 1.0, 1.0), REFERENCE_DPI)
-    print_form(reference)
-    (options.output / "form.png").write_bytes(encode(".png", [_pixels(reference)]))
+    (options.output / "form.png").write_bytes(encode(".png", [reference()]))
     (options.output / "form.toml").write_text(template(), encoding="utf-8")
+    if not options.copies:
+        (options.output / "digits.png").write_bytes(encode(".png", [sheet_of(mnist)]))
+    writing, pens = (hardest(mnist), (PENCIL,)) if options.hard else (mnist, (BLACK_PEN, BLUE_PEN))
     rows = []
     for number in range(options.copies or FILLED):
-        sheet, values = fill(f"form {number}", mnist)
-        page, name = _pixels(sheet), f"filled-{number + 1}.png"
+        is_foreign = number == options.copies - 1
+        sheet, values = fill(f"form {number}", writing, FIELDS[::-1] if is_foreign else FIELDS, pens)
+        page, name = pixels_of(sheet), f"filled-{number + 1}.png"
         if options.copies:
             page, dpi, kind = copy_of(page, number)
             name = f"{number + 1:03d}-{kind}-{dpi}.jpg"
         (options.output / name).write_bytes(encode(Path(name).suffix, [page]))
-        rows.append([name, *values])
+        rows.append([name, *([""] * len(FIELDS) if is_foreign else values)])
     write_truth(options.output / "truth.csv", rows)
 
 
-def _pixels(sheet: Sheet) -> Pixels:
+def pixels_of(sheet: Sheet) -> Pixels:
+    """The sheet as a scanner sees it, uint8 (H, W)."""
     return grey(np.asarray(np.clip(sheet.colour * 255, 0, 255), np.uint8))
 
 

@@ -149,7 +149,10 @@ class Sheet:
         cover = np.zeros(self.colour.shape[:2], np.uint8)
         # OpenCV brings this font along.
         cv2.putText(cover, line, (self.px(x), self.px(y)), 255, cv2.FontFace("sans"), self.px(size), 400)
-        self.colour += cover[..., np.newaxis] / np.float32(255) * (np.array(PRINT, np.float32) - self.colour)
+        left, top, width, height = cv2.boundingRect(cover)
+        area = np.s_[top : top + height, left : left + width]
+        paper = self.colour[area]
+        paper += cover[area][..., np.newaxis] / np.float32(255) * (np.array(PRINT, np.float32) - paper)
 
     def line(
         self,

@@ -20,7 +20,9 @@ from digitscan.scan import Reader, scan
 from digitscan.schema import Box, Digit, FieldValue, Number, PageFailure, PageNumbers, Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
+
+    from digitscan.schema import PageResult
 
 ALL = Settings(min_confidence=1.0, jobs=1)
 HOSTILE = "</script><b><script>alert(1)<!--\"'&.png"
@@ -35,6 +37,16 @@ class Made:
         self.report = folder / "re port.csv"
         self.page = folder / "review.html"
         self.downloads = downloads
+
+    def write(self, pages: Sequence[PageResult], settings: Settings) -> None:
+        """Report and page of these pages; the page is opened."""
+        review = Review(str(self.report), settings)
+        with CsvReport(str(self.report), settings) as report:
+            for page in pages:
+                report.add(page)
+                review.add(page)
+        review.write(self.page)
+        self.open()
 
     def open(self, *, again: bool = False) -> None:
         show(self.browser, *DESKTOP, "light")
@@ -96,13 +108,7 @@ def made(browser: Any, tmp_path: Path, downloads: Path) -> Made:
         cv2.imwrite(str(tmp_path / name), write_page(lines).pixels)
     pages = list(scan([str(tmp_path / name) for name in (HOSTILE, "b.png")], Reader(ByHeart()), ALL))
     pages += [PageNumbers("empty.png", 1, ()), PageFailure("=bad,\udcff.png", 1, 'it\'s </script> "broken"')]
-    review = Review(str(made.report), ALL)
-    with CsvReport(str(made.report), ALL) as report:
-        for page in pages:
-            report.add(page)
-            review.add(page)
-    review.write(made.page)
-    made.open()
+    made.write(pages, ALL)
     return made
 
 
@@ -192,13 +198,7 @@ def form(browser: Any, tmp_path: Path, downloads: Path) -> Made:
     values = [FieldValue("amount", "-7.5", "", corners), FieldValue("people", "7", "people breaks its rule", corners)]
     numbers = [Number(line, 1, line / 4, (digit,), value) for line, value in enumerate(values, 1)]
     pages = [PageNumbers(str(file), 1, tuple(numbers), form="card"), PageFailure("b.png", 1, "not the form")]
-    review = Review(str(made.report), settings)
-    with CsvReport(str(made.report), settings) as report:
-        for page in pages:
-            report.add(page)
-            review.add(page)
-    review.write(made.page)
-    made.open()
+    made.write(pages, settings)
     return made
 
 

@@ -63,7 +63,7 @@ def read(page: Page, reader: Reader) -> PageNumbers:
 
 def test_copies_are_found_and_read(reader: Reader) -> None:
     """From 75 to 600 dpi, shifted, turned by any angle, and photographed with a shadow: none may be refused."""
-    sheet = cv2.imread(str(FORMS / "digits.png"), cv2.IMREAD_GRAYSCALE)
+    sheet = cv2.imread(str(Path(__file__).with_name("digits.png")), cv2.IMREAD_GRAYSCALE)
     assert sheet is not None
     digits = make_forms.digits_on(sheet)
     right: dict[bool, list[bool]] = {True: [], False: []}

@@ -323,14 +323,15 @@ def main() -> None:
     parser.add_argument("--mnist", type=Path, metavar="FOLDER", help="its IDX files, gzipped; default: by Keras")
     parser.add_argument("--copies", type=int, default=0, metavar="N", help="distorted copies, a form for each")
     parser.add_argument("--hard", action="store_true", help="the hardest tenth of the digits, in pencil")
+    parser.add_argument("--sheet", type=Path, metavar="FILE", help="also a picture of 2,500 digits, to fill forms with")
     parser.add_argument("-o", "--output", type=Path, default=Path("sample_forms"), metavar="FOLDER")
     options = parser.parse_args()
     mnist = Mnist.load(options.mnist)
     options.output.mkdir(parents=True, exist_ok=True)
     (options.output / "form.png").write_bytes(encode(".png", [reference()]))
     (options.output / "form.toml").write_text(template(), encoding="utf-8")
-    if not options.copies:
-        (options.output / "digits.png").write_bytes(encode(".png", [sheet_of(mnist)]))
+    if options.sheet:
+        options.sheet.write_bytes(encode(".png", [sheet_of(mnist)]))
     writing, pens = (hardest(mnist), (PENCIL,)) if options.hard else (mnist, (BLACK_PEN, BLUE_PEN))
     rows = []
     for number in range(options.copies or FILLED):

@@ -27,12 +27,13 @@ if TYPE_CHECKING:
     from digitscan.cluster import Cluster
     from digitscan.datasets import Dataset
     from digitscan.form import Form
+    from digitscan.journal import Journal
     from digitscan.model import ModelResult
     from digitscan.parts import PartsReport
     from digitscan.pictures import PagePictures
     from digitscan.report import CsvReport
     from digitscan.review import Review
-    from digitscan.scan import Memory, Predictor, Reader
+    from digitscan.scan import Executor, Memory, Predictor, Reader
     from digitscan.schema import PageFailure, PageNumbers
     from digitscan.synth import Synthesizer
     from digitscan.train import EpochResult
@@ -226,7 +227,7 @@ def classify(
     config: ConfigOption = None,  # noqa: ARG001 (its callback has done the work)
 ) -> None:
     """Read the digits in folders of scans and write a CSV."""
-    from digitscan import chunks, display, files, lock, parts, remote, scan
+    from digitscan import display, files, lock, parts, remote, scan
 
     _check_scale(output, format, page_timeout, excel=excel, review=review, scheduler=scheduler)
     forms = _forms(form)
@@ -260,12 +261,10 @@ def classify(
         keepers: list[PagePictures | Review] = [*_pictures(debug, annotate, settings, reader)]
         keepers += [to_review] if to_review else []
         view = display.ScanView(console, total, cluster.count if cluster else None)
-        execute = chunks.ChunkedScan(cluster) if cluster else scan.read_here
-        identity = reader.identity
         with (
-            _report(output, settings, identity, format, excel, resume, checksum, prune) as (rows, memory),
+            _report(output, settings, reader.identity, format, excel, resume, checksum, prune) as (rows, memory),
             view.shown(),
-            closing(scan.scan(found, reader, settings, memory, execute)) as pages,
+            closing(scan.scan(found, reader, settings, memory, _executor(cluster))) as pages,
         ):
             for page in pages:
                 rows.add(page)
@@ -347,9 +346,19 @@ def _review(output: str | None, settings: Settings) -> Review:
 
 
 def _cluster(scheduler: str | None) -> AbstractContextManager[Cluster | None]:
+    if not scheduler:
+        return nullcontext()
     from digitscan.cluster import Cluster
 
-    return Cluster(scheduler) if scheduler else nullcontext()
+    return Cluster(scheduler)
+
+
+def _executor(cluster: Cluster | None) -> Executor | None:
+    if not cluster:
+        return None
+    from digitscan.chunks import ChunkedScan
+
+    return ChunkedScan(cluster)
 
 
 @contextmanager
@@ -364,7 +373,6 @@ def _report(
     prune: bool,
 ) -> Iterator[tuple[CsvReport | PartsReport, Memory | None]]:
     """The report, and what knows which of its pages were read before."""
-    from digitscan.journal import Journal
     from digitscan.parts import PartsReport, is_in_parts
     from digitscan.report import CsvReport
 
@@ -374,9 +382,15 @@ def _report(
         ) as in_parts:
             yield in_parts, in_parts
         return
-    journal = Journal(output, settings, reader, checksum=checksum, prune=prune) if resume else nullcontext()
+    journal = _journal(output, settings, reader, checksum, prune) if resume else nullcontext()
     with CsvReport(output, settings, excel=excel) as rows, journal as memory:
         yield rows, memory
+
+
+def _journal(output: str | None, settings: Settings, reader: str, checksum: bool, prune: bool) -> Journal:
+    from digitscan.journal import Journal
+
+    return Journal(output, settings, reader, checksum=checksum, prune=prune)
 
 
 @app.command(name="config")

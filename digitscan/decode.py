@@ -139,7 +139,10 @@ def doubted(read: Read, letters: float) -> Number:
 
     `letters` is `PathWeights.letters`.
     """
-    digits = tuple(_with_odds(digit, letters * read.letters) for digit in read.number.digits)
+    log_odds = letters * read.letters
+    if not log_odds:
+        return read.number
+    digits = tuple(_with_odds(digit, log_odds) for digit in read.number.digits)
     return _number(digits, read.number.line, read.number.number)
 
 

@@ -62,18 +62,13 @@ def join(folder: str, name: str) -> str:
 
 def is_folder(url: str) -> bool:
     """Whether it can be listed, as far as is remembered. Raises OSError, and UsageError where a package is missing."""
-    with _errors():
-        store, path = _locate(url)
-        info = _retried(lambda: store.info(path))
+    info = _asked(url, lambda store, path: store.info(path))
     return info["type"] == "directory" or str(info.get("mimetype")).startswith("text/html")
 
 
 def entries(folder: str) -> Iterator[tuple[str, bool]]:
     """What a folder holds: names, and whether each is a folder. Raises OSError."""
-    with _errors():
-        store, path = _locate(folder)
-        found = _retried(lambda: store.ls(path, detail=True))
-    here = path.strip("/")
+    here, found = _asked(folder, lambda store, path: (path.strip("/"), store.ls(path, detail=True)))
     for entry in found:
         full = entry["name"].strip("/")
         if full != here:  # Object stores may have an object for the folder itself.
@@ -82,32 +77,24 @@ def entries(folder: str) -> Iterator[tuple[str, bool]]:
 
 def read(url: str) -> bytes:
     """All of a file: pages are small, and one request costs less than several. Raises OSError."""
-    with _errors():
-        store, path = _locate(url)
-        return bytes(_retried(lambda: store.cat_file(path)))
+    return _asked(url, lambda store, path: bytes(store.cat_file(path)))
 
 
 def version(url: str) -> Version | None:
     """By what the content of a file is known; None where the store doesn't say. Raises OSError."""
-    with _errors():
-        store, path = _locate(url)
-        info = _retried(lambda: store.info(path))
+    info = _asked(url, lambda store, path: store.info(path))
     told = next((str(info[name]) for name in _VERSIONS if info.get(name)), None)
     return Version(info.get("size") or 0, told) if told else None
 
 
 def write(url: str, file: str) -> None:
     """Copy a file of this machine there, as a whole. Raises OSError."""
-    with _errors():
-        store, path = _locate(url)
-        _retried(lambda: store.put_file(file, path))
+    _asked(url, lambda store, path: store.put_file(file, path))
 
 
 def remove(url: str) -> None:
     """Raises OSError."""
-    with _errors():
-        store, path = _locate(url)
-        _retried(lambda: store.rm_file(path))
+    _asked(url, lambda store, path: store.rm_file(path))
 
 
 def forget() -> None:
@@ -115,6 +102,13 @@ def forget() -> None:
     known = sys.modules.get("fsspec.registry")
     for store in known.registry.values() if known else ():
         store.clear_instance_cache()
+
+
+def _asked(url: str, request: Callable[[Any, str], Result]) -> Result:
+    """What a request to the store of a URL gives, for the path in it, perhaps only after several tries."""
+    with _errors():
+        store, path = _locate(url)
+        return _retried(lambda: request(store, path))
 
 
 def _locate(url: str) -> tuple[Any, str]:

@@ -18,6 +18,11 @@ WARP_BATCH = 1000
 _HAND_WIDTH = 80
 """Columns of a film over which one manner of writing turns into another."""
 
+_BEND, _BEND_REACH = 0.7, 8
+"""How far strokes of a film are bent, in pixels, and over how many pixels one bend turns into another: shorter than a
+digit, so that digits change their form and hardly their place.
+"""
+
 
 def augment(images: NDArray[np.uint8], generator: np.random.Generator) -> NDArray[np.uint8]:
     """Each glyph as another hand might have written it: other stroke width, slant, size, place, and a little bent.
@@ -87,7 +92,7 @@ def _warp(stack: NDArray[np.uint8], x: NDArray[np.float32], y: NDArray[np.float3
 
 
 def augment_films(films: NDArray[np.uint8], generator: np.random.Generator) -> NDArray[np.uint8]:
-    """Each film with other stroke widths, slants, sizes and heights, all of which change slowly along it.
+    """Each film with other stroke widths, slants, sizes and heights, which change slowly along it, and a little bent.
 
     `films` and the result are uint8 (N, STRIP_HEIGHT, W), ink bright on black. Digits keep their middles' columns.
     """
@@ -103,8 +108,16 @@ def _warped_film(film: NDArray[np.uint8], generator: np.random.Generator) -> NDA
     y = rows * np.exp(size) + shift
     x = np.arange(width, dtype=np.float32) + slant * y
     y += (STRIP_HEIGHT - 1) / 2
+    bend_x, bend_y = (_rolling(generator, film.shape) for _ in "xy")
     thickened = _thickened(film, np.clip(amount, -0.6, 0.8))
-    return np.asarray(cv2.remap(thickened, x, y, cv2.INTER_LINEAR), np.uint8)
+    return np.asarray(cv2.remap(thickened, x + bend_x, y + bend_y, cv2.INTER_LINEAR), np.uint8)
+
+
+def _rolling(generator: np.random.Generator, shape: tuple[int, ...]) -> NDArray[np.float32]:
+    """Smooth random displacements, float32 of this shape, after Simard et al. as in `_bend`."""
+    knots = [-(-size // _BEND_REACH) + 1 for size in shape]
+    noise = generator.normal(0, _BEND, knots).astype(np.float32)
+    return np.asarray(cv2.resize(noise, shape[::-1], interpolation=cv2.INTER_CUBIC), np.float32)
 
 
 def _wandering(generator: np.random.Generator, width: int, normal: tuple[float, float]) -> NDArray[np.float32]:

@@ -86,7 +86,7 @@ since nobody can tell its middle to the pixel.
 _VISIBLE = 0.5
 """Share of a digit's ink that must have been found for the digit to be there."""
 
-_INVENTED_WRITERS = 1000
+_INVENTED_WRITERS = 1500
 
 _HELD_OUT = 0.08
 """Share of the writers whose lines only the path weights are fitted on: networks are too sure of hands they know."""

@@ -117,7 +117,7 @@ class Manner:
         if spacing > 0.6:
             gap = rng.uniform(-0.2, 0.03)
         shape = Shape(
-            slant=float(np.clip(rng.normal(0.05, 0.16), -0.4, 0.55)),
+            slant=float(np.clip(rng.normal(0.1, 0.2), -0.4, 0.7)),
             rotation=rotation,
             stretch=float(np.exp(rng.normal(-0.05, 0.2))),
             wobble=rng.uniform(0, 0.04),

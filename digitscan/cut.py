@@ -44,7 +44,8 @@ class Cuts:
 def find_cuts(inks: Sequence[NDArray[np.uint8]], stroke: float, valleys: Sequence[NDArray[np.intp]]) -> list[Cuts]:
     """Cuts of many components at once; `inks` are uint8 (h, w) of each, `stroke` the pen's width in pixels.
 
-    `valleys` are int (K, 2) for each: columns, first and last, between which there is a cut however much ink it costs.
+    `valleys` are int (K, 2) for each: columns, first and last, between which there is a cut however much ink it costs;
+    where none goes through them in the middle row, one is made that stays between them.
     """
     if not inks:
         return []
@@ -53,16 +54,37 @@ def find_cuts(inks: Sequence[NDArray[np.uint8]], stroke: float, valleys: Sequenc
     middle = cost.shape[0] // 2
     through = (down[middle] + up[middle] - cost[middle]) / stroke
     chosen = [
-        left + _minima(through[left : left + ink.shape[1]], stroke, own)
-        for ink, left, own in zip(inks, lefts, valleys, strict=True)
+        left + _minima(through[left : left + ink.shape[1]], stroke) for ink, left in zip(inks, lefts, strict=True)
     ]
     paths = _trace(down, up, middle, np.concatenate(chosen))
     cuts = []
     ends = np.cumsum([len(columns) for columns in chosen])
-    for ink, left, top, columns, end in zip(inks, lefts, tops, chosen, ends, strict=True):
-        own = paths[end - len(columns) : end, top : top + ink.shape[0]] - left
-        cuts.append(_useful(Cuts(own, through[columns].astype(np.float32)), ink, stroke))
+    for ink, left, top, columns, end, own in zip(inks, lefts, tops, chosen, ends, valleys, strict=True):
+        rows, area = slice(top, top + ink.shape[0]), slice(left, left + ink.shape[1])
+        found = [Cuts(paths[end - len(columns) : end, rows] - left, through[columns].astype(np.float32))]
+        found += [
+            _between(cost[rows, area], stroke, *valley)
+            for valley in own.tolist()
+            if not any(valley[0] <= column <= valley[1] for column in columns - left)
+        ]
+        cuts.append(_useful(_in_order(found), ink, stroke))
     return cuts
+
+
+def _between(cost: NDArray[np.float32], stroke: float, first: int, last: int) -> Cuts:
+    """The cheapest cut of a component that leaves the columns `first` to `last` nowhere."""
+    band = np.pad(cost[:, first : last + 1], ((0, 0), (1, 1)), constant_values=_WALL)
+    down, up = _cheapest(band), _cheapest(band[::-1])[::-1]
+    middle = len(band) // 2
+    through = down[middle] + up[middle] - band[middle]
+    start = through.argmin(keepdims=True)
+    return Cuts(_trace(down, up, middle, start) + np.int32(first - 1), through[start] / np.float32(stroke))
+
+
+def _in_order(parts: Sequence[Cuts]) -> Cuts:
+    columns, ink = np.concatenate([part.columns for part in parts]), np.concatenate([part.ink for part in parts])
+    order = np.argsort(columns[:, columns.shape[1] // 2], kind="stable")
+    return Cuts(columns[order], ink[order])
 
 
 def _strip(inks: Sequence[NDArray[np.uint8]]) -> tuple[NDArray[np.float32], list[int], list[int]]:
@@ -97,8 +119,8 @@ def _cheapest(cost: NDArray[np.float32]) -> NDArray[np.float32]:
     return total
 
 
-def _minima(through: NDArray[np.float32], stroke: float, valleys: NDArray[np.intp]) -> NDArray[np.intp]:
-    """Columns of the local minima, the cheapest first to claim its neighbourhood, and one in each valley."""
+def _minima(through: NDArray[np.float32], stroke: float) -> NDArray[np.intp]:
+    """Columns of the local minima, the cheapest first to claim its neighbourhood."""
     distance = max(1, round(_CUT_DISTANCE * stroke))
     free = through <= _CUT_LIMIT
     free[:distance] = free[-distance:] = False
@@ -107,9 +129,6 @@ def _minima(through: NDArray[np.float32], stroke: float, valleys: NDArray[np.int
         if free[column]:
             chosen.append(int(column))
             free[max(0, column - distance) : column + distance + 1] = False
-    for low, high in valleys:
-        if not any(low <= column <= high for column in chosen):
-            chosen.append(int(low + through[low : high + 1].argmin()))
     return np.array(sorted(chosen), np.intp)
 
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from digitscan import paths
 from digitscan.schema import FRAME, NOT_A_DIGIT, NOTHING, Box, Digit, Lattice, Number, PathWeights
+from digitscan.strips import find_middles
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,8 +43,11 @@ _SAME = 0.5
 _FLOOR = 1e-3
 """Least probability: one wrong guess of the classifier must not outweigh the whole line."""
 
-_MIDDLE = (0.6, 3.0)
-"""In half widths, and at least so many columns: how far the line reader sees a digit's middle."""
+_SEEN = 0.05
+"""Probability from which a digit that the line reader may see has to be accounted for."""
+
+_WITHIN = 0.9
+"""In half widths: a digit whose middle is further from that of an edge belongs to its neighbour."""
 
 _PLACES_BETWEEN = 9
 """Places where the line reader is asked whether two neighbours are apart."""
@@ -192,6 +196,8 @@ def features(
     if frames is not None:
         seen = [_line_belief(*pair) for pair in zip(lattices, frames, strict=True)]
         line, beside = (np.concatenate(parts) for parts in zip(*seen, strict=True))
+        # What is small may stand above or below a digit that is seen there.
+        line[height <= _TALL, NOTHING] = 0
         between = _line_between(lattices, frames, index)
     digit = np.stack([beside, one, atoms, low, tall, wide, cut, piece, off_line], axis=1)
     mark = np.stack([one, atoms, height, wide, cut, piece], axis=1)
@@ -226,19 +232,25 @@ def _line_belief(lattice: Lattice, frames: NDArray[np.float32]) -> tuple[NDArray
     """What the line reader says of each edge: `Features.line`, and log-probability of no digit beside the middle."""
     at = (lattice.columns - (FRAME - 1) / 2) / FRAME
     places = np.arange(len(frames))
-    line = np.stack([np.interp(at, places, column) for column in frames.T], axis=1)
-    sums = np.concatenate([[0.0], np.cumsum(_log(frames[:, NOTHING]))])
+    belief = _log(np.stack([np.interp(at, places, column) for column in frames.T], axis=1))
+    belief[:, NOTHING], beside = _line_missing(lattice, frames)
+    return belief, beside
 
-    def nothing_within(reach: NDArray[np.floating]) -> NDArray[np.float64]:
-        sides = ((lattice.columns + side * reach) / FRAME for side in (-1, 1))
-        left, right = (np.interp(side, np.arange(len(sums)), sums) for side in sides)
-        return np.asarray(right - left)
 
-    whole = nothing_within(lattice.reach)
-    middle = nothing_within(np.minimum(np.maximum(_MIDDLE[0] * lattice.reach, _MIDDLE[1]), lattice.reach))
-    belief = _log(line)
-    belief[:, NOTHING] = whole
-    return belief, whole - middle
+def _line_missing(lattice: Lattice, frames: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Log-probability that none of the digits is there whose middles the line reader sees within each edge, and that
+    none is there but the one nearest to the edge's own middle.
+    """
+    middles = find_middles(frames, _SEEN)
+    missing = _log(middles.missing)
+    away = np.abs(middles.columns - lattice.columns[:, None])
+    within = away < _WITHIN * lattice.reach[:, None]
+    whole = within @ missing
+    if not len(missing):
+        return whole, whole
+    nearest = away.argmin(axis=1)
+    own = np.where(within[np.arange(len(within)), nearest], missing[nearest], 0.0)
+    return whole, whole - own
 
 
 def _log(probabilities: NDArray[np.floating]) -> NDArray[np.float64]:

@@ -18,7 +18,7 @@ from digitscan.cut import Cuts, find_cuts
 from digitscan.lines import digit_height, find_lines
 from digitscan.paths import SPAN
 from digitscan.schema import Ink, Lattice, Layout, StripPredictor
-from digitscan.strips import Strip, draw_strip, find_middles
+from digitscan.strips import Strip, draw_strip, find_middles, find_places
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -125,8 +125,8 @@ def _valleys(
     """
     valleys: list[NDArray[np.intp] | None] = [_NO_VALLEYS] * len(boxes)
     for line, strip, read in zip(lines, strips, frames or (), strict=bool(frames)):
-        seen, _ = find_middles(read, _SEEN)
-        possible, widths = find_middles(read, _POSSIBLE)
+        seen = find_middles(read, _SEEN).columns
+        possible, widths = find_places(read, _POSSIBLE)
         for index in line:
             left, right = strip.columns(boxes[index, 0] + np.array([0, boxes[index, 2]]))
             middles = strip.working(seen[(left < seen) & (seen < right)]) - boxes[index, 0]

@@ -65,15 +65,50 @@ def draw_strip(ink: NDArray[np.uint8], x: int, y: int, boxes: NDArray[np.int32],
     return Strip(np.asarray(pixels, np.uint8), x - _MARGIN / scale, scale)
 
 
-def find_middles(frames: NDArray[np.float32], least: float) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Where the line reader sees the middles of digits with at least this probability.
+def find_places(frames: NDArray[np.float32], least: float) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Where the line reader sees middles of digits, whichever and however many, with at least this probability.
 
     `frames` is float32 (T, FRAME_CLASS_COUNT), as `LineReader` gives them. Returns the middle of each place and its
     width, float32 (K,), in columns of the strip.
     """
-    is_digit = np.concatenate([[False], frames[:, NOTHING] <= 1 - least, [False]])
-    starts, stops = np.float32(FRAME) * np.flatnonzero(np.diff(is_digit)).reshape(-1, 2).T.astype(np.float32)
-    return np.asarray((starts + stops) / 2, np.float32), np.asarray(stops - starts, np.float32)
+    starts, stops = _runs(frames[:, NOTHING] <= 1 - least)
+    return _middle_columns(starts, stops), np.asarray(FRAME * (stops - starts), np.float32)
+
+
+class Middles(NamedTuple):
+    """Where single digits have their middles on a strip, each float32 (K,).
+
+    `columns` are those of the strip; `missing` is the probability that there is no digit after all.
+    """
+
+    columns: NDArray[np.float32]
+    missing: NDArray[np.float32]
+
+
+def find_middles(frames: NDArray[np.float32], least: float) -> Middles:
+    """The middles of single digits: the places of `find_places`, parted where one digit turns into another.
+
+    Digits that overlap may leave no frame between their middles.
+    """
+    # Blurred: a single frame in which a digit looks like another one is not a digit more.
+    digits = cv2.blur(frames[:, :NOTHING], (1, 3)).argmax(axis=1)
+    starts, stops = _runs(np.where(frames[:, NOTHING] <= 1 - least, digits + 1, 0))
+    missing = np.array(
+        [frames[start:stop, NOTHING].min() for start, stop in zip(starts, stops, strict=True)], np.float32
+    )
+    return Middles(_middle_columns(starts, stops), missing)
+
+
+def _runs(labels: NDArray[np.generic]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """First frame of each run with the same label, and the first after it; 0 is no label."""
+    framed = np.concatenate([[0], labels, [0]])
+    edges = np.flatnonzero(np.diff(framed))
+    own = framed[edges[:-1] + 1] != 0
+    return edges[:-1][own], edges[1:][own]
+
+
+def _middle_columns(starts: NDArray[np.intp], stops: NDArray[np.intp]) -> NDArray[np.float32]:
+    return np.asarray(FRAME / 2 * (starts + stops), np.float32)
 
 
 def _middle(boxes: NDArray[np.int32], height: float) -> tuple[float, float]:

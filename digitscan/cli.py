@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from digitscan.model import ModelResult
     from digitscan.parts import PartsReport
     from digitscan.pictures import PagePictures
+    from digitscan.progress import Messages
     from digitscan.report import CsvReport
     from digitscan.review import Review
     from digitscan.scan import Executor, Memory, Predictor, Reader
@@ -227,7 +228,7 @@ def classify(
     config: ConfigOption = None,  # noqa: ARG001 (its callback has done the work)
 ) -> None:
     """Read the digits in folders of scans and write a CSV."""
-    from digitscan import display, files, lock, parts, remote, scan
+    from digitscan import files, lock, parts, progress, remote, scan
 
     _check_scale(output, format, page_timeout, excel=excel, review=review, scheduler=scheduler)
     forms = _forms(form)
@@ -246,21 +247,21 @@ def classify(
     )
     _check_combination(settings, review, resume=resume, needs_resume=checksum or prune)
     _check_form_combination(settings, debug)
-    console = _stderr(quiet)
-    log.start(log_file, log_format, console if verbose else None)
+    messages = progress.stderr(quiet)
+    log.start(log_file, log_format, messages.print if verbose else None)
     log.event("start", version=__version__, inputs=inputs, output=output)
     to_review = _review(output, settings) if review else None
     with lock.locked(parts.lock_path(output), wait), _cluster(scheduler) as cluster:
         found: Iterable[str | PageFailure] = files.find_pages(inputs)
         total = None  # A million files needn't be known before the first is read,
         is_far = scheduler or any(map(remote.is_url, inputs))
-        if debug or annotate or (console.is_terminal and not is_far):  # unless a bar wants their number, or it would
+        if debug or annotate or (messages.is_terminal and not is_far):  # unless a bar wants their number, or it would
             found = [*found]  # find its pictures.
             total = len(found)
         reader = scan.load_reader(model)._replace(forms=forms)
         keepers: list[PagePictures | Review] = [*_pictures(debug, annotate, settings, reader)]
         keepers += [to_review] if to_review else []
-        view = display.ScanView(console, total, cluster.count if cluster else None)
+        view = progress.ScanView(messages, total, cluster.count if cluster else None)
         with (
             _report(output, settings, reader.identity, format, excel, resume, checksum, prune) as (rows, memory),
             view.shown(),
@@ -274,8 +275,10 @@ def classify(
                     keeper.add(page)
     log.event("summary", **view.finish(rows.summary, output))
     if review and to_review:
+        from digitscan import display
+
         to_review.write(review, excel=excel)
-        display.show_review(console, to_review, review)
+        display.show_review(messages, to_review, review)
     raise typer.Exit(rows.summary.exit_code)
 
 
@@ -432,7 +435,7 @@ def review(
 
     The scans are read again: give the options that classify had, and call it in the same folder.
     """
-    from digitscan import display, scan
+    from digitscan import display, progress, scan
     from digitscan.report import read_report
     from digitscan.review import Review
 
@@ -440,11 +443,11 @@ def review(
     table = read_report(report)
     page = Review(str(report), settings, tuple(table.columns), all_rows=all_rows)
     page.add_rows(table.itertuples(index=False, name=None))
-    console = _stderr(quiet)
-    for read in _watched(page.find_files(), scan.load_reader(model), settings, console):
+    messages = progress.stderr(quiet)
+    for read in _watched(page.find_files(), scan.load_reader(model), settings, messages):
         page.add_details(read)
     page.write(output, excel=table.attrs["excel"])
-    display.show_review(console, page, output)
+    display.show_review(messages, page, output)
 
 
 @app.command()
@@ -457,7 +460,7 @@ def apply(
     quiet: QuietOption = False,
 ) -> None:
     """Write a report with the corrections in it; what was read stays in the column `original`."""
-    from digitscan import display
+    from digitscan import display, progress
     from digitscan.corrections import correct, read_corrections
     from digitscan.report import read_report, write_table
 
@@ -465,7 +468,7 @@ def apply(
     before = read_report(report, forms=True)
     table = correct(before, made)
     write_table(output, tuple(table.columns), table.itertuples(index=False, name=None), excel=before.attrs["excel"])
-    display.show_corrections(_stderr(quiet), made)
+    display.show_corrections(progress.stderr(quiet), made)
 
 
 @form_app.command(name="new")
@@ -475,14 +478,14 @@ def new_form(
     force: Annotated[bool, typer.Option("--force", help="Write over a template that is there.")] = False,
 ) -> None:
     """Find the boxes and lines on an empty form and propose a template to edit."""
-    from digitscan import propose
+    from digitscan import progress, propose
     from digitscan.report import write_file
 
     if output.exists() and not force:
         raise UsageError(f"{output} is there already; give another name with -o, or --force")
     places = propose.find_fields(reference)
     write_file(output, propose.template(reference, output, places).encode())
-    _stderr().print(f"{output}: {len(places)} fields; edit their names and types", soft_wrap=True, markup=False)
+    progress.stderr().print(f"{output}: {len(places)} fields; edit their names and types")
 
 
 @form_app.command(name="check")
@@ -574,7 +577,7 @@ def train(
     data_set, corrections = datasets.part_sources(data or ())
     corrected = load_digits(corrections) if corrections else None
     training.check(options, corrected, strokes or ())
-    console = _stderr()
+    console = display.stderr()
     dataset = datasets.load(data_set, scan.normalize_digit)
     view = display.TrainingView(console)
     with view.shown():
@@ -620,7 +623,7 @@ def calibrate(
     networks = calibration.load_networks(model, line_reader, os.cpu_count() or 1)
     _, held_out = _synthesizers(strokes, datasets.load(data, scan.normalize_digit), bitmaps, seed)
     card = calibration.calibrate(networks, candidates.make_lines(held_out, networks.line_reader), _command())
-    display.show_card(_stderr(), card)
+    display.show_card(display.stderr(), card)
 
 
 def _synthesizers(
@@ -726,7 +729,7 @@ def _reader(model: str | None, runtime: Runtime) -> Reader:
 def _evaluate_truth(
     truth: Path, folder: Path, settings: Settings, reader: Reader, annotate: Path | None, plots: Path | None
 ) -> TruthResult:
-    from digitscan import evaluate
+    from digitscan import evaluate, progress
     from digitscan.judge import LineJudge
     from digitscan.plots import draw_evaluation
     from digitscan.truth import read_truth
@@ -742,7 +745,7 @@ def _evaluate_truth(
         if plots:
             judge.add(compared, page)
 
-    pages = _watched(names, reader, settings, _stderr())
+    pages = _watched(names, reader, settings, progress.stderr())
     result = evaluate.evaluate_truth(known, names, pages, settings.min_confidence, watch)
     if plots:
         draw_evaluation(judge.judgement(), plots)
@@ -750,12 +753,12 @@ def _evaluate_truth(
 
 
 def _watched(
-    names: Collection[str], reader: Reader, settings: Settings, console: Console
+    names: Collection[str], reader: Reader, settings: Settings, messages: Messages
 ) -> Iterator[PageNumbers | PageFailure]:
     """A scan with its progress shown."""
-    from digitscan import display, report, scan
+    from digitscan import progress, report, scan
 
-    view = display.ScanView(console, len(names))
+    view = progress.ScanView(messages, len(names))
     summary = report.Summary()
     with view.shown():
         for page in scan.scan(names, reader, settings):
@@ -787,11 +790,3 @@ def _print(result: Result, as_json: bool, show: Callable[[Console, Result], None
         sys.stdout.write(json.dumps(result.to_json()) + "\n")
     else:
         show(display.stdout(), result)
-
-
-def _stderr(quiet: bool = False) -> Console:
-    from rich.console import Console
-
-    # A stream of its own: while OpenCV decodes, what arrives on descriptor 2 is taken for its warnings.
-    stream = os.fdopen(os.dup(2), "w", encoding="utf-8", errors="replace")
-    return Console(file=stream, quiet=quiet, highlight=False)

@@ -1,6 +1,7 @@
 """The command line: parses, calls, prints. Heavy packages are imported by the command that needs them."""
 
-from __future__ import annotations
+# Types that commands take are no strings, as `from __future__ import annotations` would make them: to evaluate all of
+# them in every start takes Typer longer than to import NumPy's core.
 
 import inspect
 import json
@@ -305,7 +306,7 @@ def _check_form_combination(settings: Settings, debug: Path | None) -> None:
         raise UsageError("--debug shows how plain pages are read; see digitscan form check for forms")
 
 
-def _forms(templates: list[Path] | None) -> tuple[Form, ...]:
+def _forms(templates: list[Path] | None) -> "tuple[Form, ...]":
     if not templates:
         return ()
     from digitscan.form import load_forms
@@ -313,7 +314,7 @@ def _forms(templates: list[Path] | None) -> tuple[Form, ...]:
     return load_forms(templates)
 
 
-def _field_names(forms: tuple[Form, ...]) -> tuple[str, ...]:
+def _field_names(forms: "tuple[Form, ...]") -> tuple[str, ...]:
     """Of all forms, each name once: fields of two forms may share a column."""
     return tuple(dict.fromkeys(field.name for form in forms for field in form.fields))
 
@@ -337,18 +338,18 @@ def _check_scale(
         raise UsageError("--review needs more than a cluster sends back; call digitscan review afterwards")
 
 
-def _pictures(debug: Path | None, annotate: Path | None, settings: Settings, reader: Reader) -> list[PagePictures]:
+def _pictures(debug: Path | None, annotate: Path | None, settings: Settings, reader: "Reader") -> "list[PagePictures]":
     steps = [_debug_pictures(debug, settings, reader)] if debug else []
     return [*steps, _annotations(annotate, settings)] if annotate else steps
 
 
-def _review(output: str | None, settings: Settings) -> Review:
+def _review(output: str | None, settings: Settings) -> "Review":
     from digitscan.review import Review
 
     return Review("report.csv" if output in (None, "-") else output, settings)
 
 
-def _cluster(scheduler: str | None) -> AbstractContextManager[Cluster | None]:
+def _cluster(scheduler: str | None) -> "AbstractContextManager[Cluster | None]":
     if not scheduler:
         return nullcontext()
     from digitscan.cluster import Cluster
@@ -356,7 +357,7 @@ def _cluster(scheduler: str | None) -> AbstractContextManager[Cluster | None]:
     return Cluster(scheduler)
 
 
-def _executor(cluster: Cluster | None) -> Executor | None:
+def _executor(cluster: "Cluster | None") -> "Executor | None":
     if not cluster:
         return None
     from digitscan.chunks import ChunkedScan
@@ -374,7 +375,7 @@ def _report(
     resume: bool,
     checksum: bool,
     prune: bool,
-) -> Iterator[tuple[CsvReport | PartsReport, Memory | None]]:
+) -> "Iterator[tuple[CsvReport | PartsReport, Memory | None]]":
     """The report, and what knows which of its pages were read before."""
     from digitscan.parts import PartsReport, is_in_parts
     from digitscan.report import CsvReport
@@ -390,7 +391,7 @@ def _report(
         yield rows, memory
 
 
-def _journal(output: str | None, settings: Settings, reader: str, checksum: bool, prune: bool) -> Journal:
+def _journal(output: str | None, settings: Settings, reader: str, checksum: bool, prune: bool) -> "Journal":
     from digitscan.journal import Journal
 
     return Journal(output, settings, reader, checksum=checksum, prune=prune)
@@ -590,7 +591,7 @@ def train(
     display.show_card(console, card)
 
 
-def _plot_training(console: Console, results: list[EpochResult], output: Path) -> None:
+def _plot_training(console: "Console", results: "list[EpochResult]", output: Path) -> None:
     from digitscan import plots
     from digitscan.model import model_file
 
@@ -627,8 +628,8 @@ def calibrate(
 
 
 def _synthesizers(
-    strokes: list[Path], dataset: Dataset, bitmaps: list[Path] | None, seed: int
-) -> tuple[Synthesizer, Synthesizer]:
+    strokes: list[Path], dataset: "Dataset", bitmaps: list[Path] | None, seed: int
+) -> "tuple[Synthesizer, Synthesizer]":
     from digitscan import candidates, datasets
 
     pictures = [dataset.train, *(datasets.load_bitmaps(path) for path in bitmaps or ())]
@@ -694,7 +695,7 @@ def evaluate(
     _print(result, as_json, display.show_result)
 
 
-def _evaluate_digits(model: str | None, data: Path | None, runtime: Runtime, plots: Path | None) -> ModelResult:
+def _evaluate_digits(model: str | None, data: Path | None, runtime: Runtime, plots: Path | None) -> "ModelResult":
     from digitscan import datasets, evaluate, scan
     from digitscan.classifier import Classifier
     from digitscan.judge import judge_digits
@@ -708,7 +709,7 @@ def _evaluate_digits(model: str | None, data: Path | None, runtime: Runtime, plo
     return evaluate.evaluate_model(predict, part.images, part.labels)
 
 
-def _predictor(classifier: Classifier, runtime: Runtime) -> Predictor:
+def _predictor(classifier: "Classifier", runtime: Runtime) -> "Predictor":
     if runtime is Runtime.LITERT:
         return classifier
     from digitscan import train as training
@@ -716,7 +717,7 @@ def _predictor(classifier: Classifier, runtime: Runtime) -> Predictor:
     return training.load_keras(classifier.name)
 
 
-def _reader(model: str | None, runtime: Runtime) -> Reader:
+def _reader(model: str | None, runtime: Runtime) -> "Reader":
     from digitscan import scan
     from digitscan.classifier import Classifier
 
@@ -727,8 +728,8 @@ def _reader(model: str | None, runtime: Runtime) -> Reader:
 
 
 def _evaluate_truth(
-    truth: Path, folder: Path, settings: Settings, reader: Reader, annotate: Path | None, plots: Path | None
-) -> TruthResult:
+    truth: Path, folder: Path, settings: Settings, reader: "Reader", annotate: Path | None, plots: Path | None
+) -> "TruthResult":
     from digitscan import evaluate, progress
     from digitscan.judge import LineJudge
     from digitscan.plots import draw_evaluation
@@ -739,7 +740,7 @@ def _evaluate_truth(
     pictures = _annotations(annotate, settings) if annotate else None
     judge = LineJudge(settings)
 
-    def watch(compared: ComparedPage, page: PageNumbers | PageFailure) -> None:
+    def watch(compared: "ComparedPage", page: "PageNumbers | PageFailure") -> None:
         if pictures:
             pictures.add(page)
         if plots:
@@ -753,8 +754,8 @@ def _evaluate_truth(
 
 
 def _watched(
-    names: Collection[str], reader: Reader, settings: Settings, messages: Messages
-) -> Iterator[PageNumbers | PageFailure]:
+    names: "Collection[str]", reader: "Reader", settings: Settings, messages: "Messages"
+) -> "Iterator[PageNumbers | PageFailure]":
     """A scan with its progress shown."""
     from digitscan import progress, report, scan
 
@@ -767,7 +768,7 @@ def _watched(
             yield page
 
 
-def _annotations(folder: Path, settings: Settings) -> PagePictures:
+def _annotations(folder: Path, settings: Settings) -> "PagePictures":
     from digitscan.annotate import annotate
     from digitscan.pictures import PagePictures
 
@@ -776,14 +777,14 @@ def _annotations(folder: Path, settings: Settings) -> PagePictures:
     )
 
 
-def _debug_pictures(folder: Path, settings: Settings, reader: Reader) -> PagePictures:
+def _debug_pictures(folder: Path, settings: Settings, reader: "Reader") -> "PagePictures":
     from digitscan.debug import step_pictures
     from digitscan.pictures import PagePictures
 
     return PagePictures(folder, lambda page, _: step_pictures(page, settings.layout, reader), settings)
 
 
-def _print(result: Result, as_json: bool, show: Callable[[Console, Result], None]) -> None:
+def _print(result: "Result", as_json: bool, show: "Callable[[Console, Result], None]") -> None:
     from digitscan import display
 
     if as_json:

@@ -39,12 +39,10 @@ def test_what_matters_fits_on_a_narrow_terminal(terminal: Terminal) -> None:
 
 
 def test_messages_appear_above_the_bar(terminal: Terminal) -> None:
-    messages = Messages(terminal)
+    messages, line = Messages(terminal), "[bold] is no markup, and a long line stays one: " + "x" * 80
     with ScanView(messages, 10).shown():
-        messages.print("[bold] is no markup, and a line that is longer than the terminal is wide stays one: " + "x" * 80)
-    assert "[bold] is no markup, and a line that is longer than the terminal is wide stays one: " + "x" * 80 in (
-        terminal.getvalue()
-    )
+        messages.print(line)
+    assert line in terminal.getvalue()
 
 
 def test_without_a_terminal_there_is_a_plain_line_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,7 @@
 """The command line: parses, calls, prints. Heavy packages are imported by the command that needs them."""
 
-from __future__ import annotations
+# Types that commands take are no strings, as `from __future__ import annotations` would make them: to evaluate all of
+# them in every start takes Typer longer than to import NumPy's core.
 
 import inspect
 import json
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from digitscan.model import ModelResult
     from digitscan.parts import PartsReport
     from digitscan.pictures import PagePictures
+    from digitscan.progress import Messages
     from digitscan.report import CsvReport
     from digitscan.review import Review
     from digitscan.scan import Executor, Memory, Predictor, Reader
@@ -227,7 +229,7 @@ def classify(
     config: ConfigOption = None,  # noqa: ARG001 (its callback has done the work)
 ) -> None:
     """Read the digits in folders of scans and write a CSV."""
-    from digitscan import display, files, lock, parts, remote, scan
+    from digitscan import files, lock, parts, progress, remote, scan
 
     _check_scale(output, format, page_timeout, excel=excel, review=review, scheduler=scheduler)
     forms = _forms(form)
@@ -246,21 +248,21 @@ def classify(
     )
     _check_combination(settings, review, resume=resume, needs_resume=checksum or prune)
     _check_form_combination(settings, debug)
-    console = _stderr(quiet)
-    log.start(log_file, log_format, console if verbose else None)
+    messages = progress.stderr(quiet)
+    log.start(log_file, log_format, messages.print if verbose else None)
     log.event("start", version=__version__, inputs=inputs, output=output)
     to_review = _review(output, settings) if review else None
     with lock.locked(parts.lock_path(output), wait), _cluster(scheduler) as cluster:
         found: Iterable[str | PageFailure] = files.find_pages(inputs)
         total = None  # A million files needn't be known before the first is read,
         is_far = scheduler or any(map(remote.is_url, inputs))
-        if debug or annotate or (console.is_terminal and not is_far):  # unless a bar wants their number, or it would
+        if debug or annotate or (messages.is_terminal and not is_far):  # unless a bar wants their number, or it would
             found = [*found]  # find its pictures.
             total = len(found)
         reader = scan.load_reader(model)._replace(forms=forms)
         keepers: list[PagePictures | Review] = [*_pictures(debug, annotate, settings, reader)]
         keepers += [to_review] if to_review else []
-        view = display.ScanView(console, total, cluster.count if cluster else None)
+        view = progress.ScanView(messages, total, cluster.count if cluster else None)
         with (
             _report(output, settings, reader.identity, format, excel, resume, checksum, prune) as (rows, memory),
             view.shown(),
@@ -274,8 +276,10 @@ def classify(
                     keeper.add(page)
     log.event("summary", **view.finish(rows.summary, output))
     if review and to_review:
+        from digitscan import display
+
         to_review.write(review, excel=excel)
-        display.show_review(console, to_review, review)
+        display.show_review(messages, to_review, review)
     raise typer.Exit(rows.summary.exit_code)
 
 
@@ -302,7 +306,7 @@ def _check_form_combination(settings: Settings, debug: Path | None) -> None:
         raise UsageError("--debug shows how plain pages are read; see digitscan form check for forms")
 
 
-def _forms(templates: list[Path] | None) -> tuple[Form, ...]:
+def _forms(templates: list[Path] | None) -> "tuple[Form, ...]":
     if not templates:
         return ()
     from digitscan.form import load_forms
@@ -310,7 +314,7 @@ def _forms(templates: list[Path] | None) -> tuple[Form, ...]:
     return load_forms(templates)
 
 
-def _field_names(forms: tuple[Form, ...]) -> tuple[str, ...]:
+def _field_names(forms: "tuple[Form, ...]") -> tuple[str, ...]:
     """Of all forms, each name once: fields of two forms may share a column."""
     return tuple(dict.fromkeys(field.name for form in forms for field in form.fields))
 
@@ -334,18 +338,18 @@ def _check_scale(
         raise UsageError("--review needs more than a cluster sends back; call digitscan review afterwards")
 
 
-def _pictures(debug: Path | None, annotate: Path | None, settings: Settings, reader: Reader) -> list[PagePictures]:
+def _pictures(debug: Path | None, annotate: Path | None, settings: Settings, reader: "Reader") -> "list[PagePictures]":
     steps = [_debug_pictures(debug, settings, reader)] if debug else []
     return [*steps, _annotations(annotate, settings)] if annotate else steps
 
 
-def _review(output: str | None, settings: Settings) -> Review:
+def _review(output: str | None, settings: Settings) -> "Review":
     from digitscan.review import Review
 
     return Review("report.csv" if output in (None, "-") else output, settings)
 
 
-def _cluster(scheduler: str | None) -> AbstractContextManager[Cluster | None]:
+def _cluster(scheduler: str | None) -> "AbstractContextManager[Cluster | None]":
     if not scheduler:
         return nullcontext()
     from digitscan.cluster import Cluster
@@ -353,7 +357,7 @@ def _cluster(scheduler: str | None) -> AbstractContextManager[Cluster | None]:
     return Cluster(scheduler)
 
 
-def _executor(cluster: Cluster | None) -> Executor | None:
+def _executor(cluster: "Cluster | None") -> "Executor | None":
     if not cluster:
         return None
     from digitscan.chunks import ChunkedScan
@@ -371,7 +375,7 @@ def _report(
     resume: bool,
     checksum: bool,
     prune: bool,
-) -> Iterator[tuple[CsvReport | PartsReport, Memory | None]]:
+) -> "Iterator[tuple[CsvReport | PartsReport, Memory | None]]":
     """The report, and what knows which of its pages were read before."""
     from digitscan.parts import PartsReport, is_in_parts
     from digitscan.report import CsvReport
@@ -387,7 +391,7 @@ def _report(
         yield rows, memory
 
 
-def _journal(output: str | None, settings: Settings, reader: str, checksum: bool, prune: bool) -> Journal:
+def _journal(output: str | None, settings: Settings, reader: str, checksum: bool, prune: bool) -> "Journal":
     from digitscan.journal import Journal
 
     return Journal(output, settings, reader, checksum=checksum, prune=prune)
@@ -432,7 +436,7 @@ def review(
 
     The scans are read again: give the options that classify had, and call it in the same folder.
     """
-    from digitscan import display, scan
+    from digitscan import display, progress, scan
     from digitscan.report import read_report
     from digitscan.review import Review
 
@@ -440,11 +444,11 @@ def review(
     table = read_report(report)
     page = Review(str(report), settings, tuple(table.columns), all_rows=all_rows)
     page.add_rows(table.itertuples(index=False, name=None))
-    console = _stderr(quiet)
-    for read in _watched(page.find_files(), scan.load_reader(model), settings, console):
+    messages = progress.stderr(quiet)
+    for read in _watched(page.find_files(), scan.load_reader(model), settings, messages):
         page.add_details(read)
     page.write(output, excel=table.attrs["excel"])
-    display.show_review(console, page, output)
+    display.show_review(messages, page, output)
 
 
 @app.command()
@@ -457,7 +461,7 @@ def apply(
     quiet: QuietOption = False,
 ) -> None:
     """Write a report with the corrections in it; what was read stays in the column `original`."""
-    from digitscan import display
+    from digitscan import display, progress
     from digitscan.corrections import correct, read_corrections
     from digitscan.report import read_report, write_table
 
@@ -465,7 +469,7 @@ def apply(
     before = read_report(report, forms=True)
     table = correct(before, made)
     write_table(output, tuple(table.columns), table.itertuples(index=False, name=None), excel=before.attrs["excel"])
-    display.show_corrections(_stderr(quiet), made)
+    display.show_corrections(progress.stderr(quiet), made)
 
 
 @form_app.command(name="new")
@@ -475,14 +479,14 @@ def new_form(
     force: Annotated[bool, typer.Option("--force", help="Write over a template that is there.")] = False,
 ) -> None:
     """Find the boxes and lines on an empty form and propose a template to edit."""
-    from digitscan import propose
+    from digitscan import progress, propose
     from digitscan.report import write_file
 
     if output.exists() and not force:
         raise UsageError(f"{output} is there already; give another name with -o, or --force")
     places = propose.find_fields(reference)
     write_file(output, propose.template(reference, output, places).encode())
-    _stderr().print(f"{output}: {len(places)} fields; edit their names and types", soft_wrap=True, markup=False)
+    progress.stderr().print(f"{output}: {len(places)} fields; edit their names and types")
 
 
 @form_app.command(name="check")
@@ -574,7 +578,7 @@ def train(
     data_set, corrections = datasets.part_sources(data or ())
     corrected = load_digits(corrections) if corrections else None
     training.check(options, corrected, strokes or ())
-    console = _stderr()
+    console = display.stderr()
     dataset = datasets.load(data_set, scan.normalize_digit)
     view = display.TrainingView(console)
     with view.shown():
@@ -587,7 +591,7 @@ def train(
     display.show_card(console, card)
 
 
-def _plot_training(console: Console, results: list[EpochResult], output: Path) -> None:
+def _plot_training(console: "Console", results: "list[EpochResult]", output: Path) -> None:
     from digitscan import plots
     from digitscan.model import model_file
 
@@ -620,12 +624,12 @@ def calibrate(
     networks = calibration.load_networks(model, line_reader, os.cpu_count() or 1)
     _, held_out = _synthesizers(strokes, datasets.load(data, scan.normalize_digit), bitmaps, seed)
     card = calibration.calibrate(networks, candidates.make_lines(held_out, networks.line_reader), _command())
-    display.show_card(_stderr(), card)
+    display.show_card(display.stderr(), card)
 
 
 def _synthesizers(
-    strokes: list[Path], dataset: Dataset, bitmaps: list[Path] | None, seed: int
-) -> tuple[Synthesizer, Synthesizer]:
+    strokes: list[Path], dataset: "Dataset", bitmaps: list[Path] | None, seed: int
+) -> "tuple[Synthesizer, Synthesizer]":
     from digitscan import candidates, datasets
 
     pictures = [dataset.train, *(datasets.load_bitmaps(path) for path in bitmaps or ())]
@@ -691,7 +695,7 @@ def evaluate(
     _print(result, as_json, display.show_result)
 
 
-def _evaluate_digits(model: str | None, data: Path | None, runtime: Runtime, plots: Path | None) -> ModelResult:
+def _evaluate_digits(model: str | None, data: Path | None, runtime: Runtime, plots: Path | None) -> "ModelResult":
     from digitscan import datasets, evaluate, scan
     from digitscan.classifier import Classifier
     from digitscan.judge import judge_digits
@@ -705,7 +709,7 @@ def _evaluate_digits(model: str | None, data: Path | None, runtime: Runtime, plo
     return evaluate.evaluate_model(predict, part.images, part.labels)
 
 
-def _predictor(classifier: Classifier, runtime: Runtime) -> Predictor:
+def _predictor(classifier: "Classifier", runtime: Runtime) -> "Predictor":
     if runtime is Runtime.LITERT:
         return classifier
     from digitscan import train as training
@@ -713,7 +717,7 @@ def _predictor(classifier: Classifier, runtime: Runtime) -> Predictor:
     return training.load_keras(classifier.name)
 
 
-def _reader(model: str | None, runtime: Runtime) -> Reader:
+def _reader(model: str | None, runtime: Runtime) -> "Reader":
     from digitscan import scan
     from digitscan.classifier import Classifier
 
@@ -724,9 +728,9 @@ def _reader(model: str | None, runtime: Runtime) -> Reader:
 
 
 def _evaluate_truth(
-    truth: Path, folder: Path, settings: Settings, reader: Reader, annotate: Path | None, plots: Path | None
-) -> TruthResult:
-    from digitscan import evaluate
+    truth: Path, folder: Path, settings: Settings, reader: "Reader", annotate: Path | None, plots: Path | None
+) -> "TruthResult":
+    from digitscan import evaluate, progress
     from digitscan.judge import LineJudge
     from digitscan.plots import draw_evaluation
     from digitscan.truth import read_truth
@@ -736,13 +740,13 @@ def _evaluate_truth(
     pictures = _annotations(annotate, settings) if annotate else None
     judge = LineJudge(settings)
 
-    def watch(compared: ComparedPage, page: PageNumbers | PageFailure) -> None:
+    def watch(compared: "ComparedPage", page: "PageNumbers | PageFailure") -> None:
         if pictures:
             pictures.add(page)
         if plots:
             judge.add(compared, page)
 
-    pages = _watched(names, reader, settings, _stderr())
+    pages = _watched(names, reader, settings, progress.stderr())
     result = evaluate.evaluate_truth(known, names, pages, settings.min_confidence, watch)
     if plots:
         draw_evaluation(judge.judgement(), plots)
@@ -750,12 +754,12 @@ def _evaluate_truth(
 
 
 def _watched(
-    names: Collection[str], reader: Reader, settings: Settings, console: Console
-) -> Iterator[PageNumbers | PageFailure]:
+    names: "Collection[str]", reader: "Reader", settings: Settings, messages: "Messages"
+) -> "Iterator[PageNumbers | PageFailure]":
     """A scan with its progress shown."""
-    from digitscan import display, report, scan
+    from digitscan import progress, report, scan
 
-    view = display.ScanView(console, len(names))
+    view = progress.ScanView(messages, len(names))
     summary = report.Summary()
     with view.shown():
         for page in scan.scan(names, reader, settings):
@@ -764,7 +768,7 @@ def _watched(
             yield page
 
 
-def _annotations(folder: Path, settings: Settings) -> PagePictures:
+def _annotations(folder: Path, settings: Settings) -> "PagePictures":
     from digitscan.annotate import annotate
     from digitscan.pictures import PagePictures
 
@@ -773,25 +777,17 @@ def _annotations(folder: Path, settings: Settings) -> PagePictures:
     )
 
 
-def _debug_pictures(folder: Path, settings: Settings, reader: Reader) -> PagePictures:
+def _debug_pictures(folder: Path, settings: Settings, reader: "Reader") -> "PagePictures":
     from digitscan.debug import step_pictures
     from digitscan.pictures import PagePictures
 
     return PagePictures(folder, lambda page, _: step_pictures(page, settings.layout, reader), settings)
 
 
-def _print(result: Result, as_json: bool, show: Callable[[Console, Result], None]) -> None:
+def _print(result: "Result", as_json: bool, show: "Callable[[Console, Result], None]") -> None:
     from digitscan import display
 
     if as_json:
         sys.stdout.write(json.dumps(result.to_json()) + "\n")
     else:
         show(display.stdout(), result)
-
-
-def _stderr(quiet: bool = False) -> Console:
-    from rich.console import Console
-
-    # A stream of its own: while OpenCV decodes, what arrives on descriptor 2 is taken for its warnings.
-    stream = os.fdopen(os.dup(2), "w", encoding="utf-8", errors="replace")
-    return Console(file=stream, quiet=quiet, highlight=False)

@@ -1,10 +1,8 @@
-"""What the command line draws with rich: progress bars and tables."""
+"""What the command line draws with rich: tables, and the progress of a training."""
 
 from __future__ import annotations
 
-import time
-from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import asdict
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from rich import box
@@ -14,8 +12,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
+from digitscan.progress import stderr_stream
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     import pandas as pd
@@ -23,9 +23,8 @@ if TYPE_CHECKING:
     from digitscan.corrections import Correction
     from digitscan.formcheck import Match
     from digitscan.model import ModelCard, ModelResult, Tuning
-    from digitscan.report import Summary
+    from digitscan.progress import Messages
     from digitscan.review import Review
-    from digitscan.schema import PageFailure, PageNumbers
     from digitscan.summary import ReportSummary
     from digitscan.train import EpochResult
     from digitscan.truth import Share, TruthResult
@@ -37,74 +36,15 @@ _NAMES = ("file", "folder", "status", "confidence")
 _BAR = 40
 """Characters of a bar that stands for all."""
 
-_SECONDS_BETWEEN_LINES = 10.0
-"""Where nobody watches, a line this often is enough to see that a run is alive."""
-
 
 def stdout() -> Console:
     """Where results that were asked for go."""
     return Console(highlight=False)
 
 
-class ScanView:
-    """A bar of the files read, and the counts under it, drawn on a terminal; elsewhere a plain line now and then."""
-
-    def __init__(self, console: Console, files: int | None, workers: Callable[[], int] | None = None) -> None:
-        """`files` is how many there are, if that is known; `workers` says how many workers a cluster has just then."""
-        self._console = console
-        self._workers = workers
-        self._started = self._said = time.monotonic()
-        self._file = ""
-        self._progress = Progress(
-            TextColumn("{task.percentage:>3.0f} %"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("files, time left"),
-            TimeRemainingColumn(),
-            console=console,
-        )
-        self._task = self._progress.add_task("", total=files)
-        self._line = Text()
-
-    def shown(self) -> AbstractContextManager[object]:
-        """Drawn while a `with` block runs."""
-        if not self._console.is_terminal:
-            return nullcontext()
-        return Live(Group(self._progress, self._line), console=self._console, transient=True)
-
-    def update(self, page: PageNumbers | PageFailure, summary: Summary) -> None:
-        """After each page."""
-        if page.file != self._file:
-            self._file = page.file
-            self._progress.advance(self._task)
-        now = time.monotonic()
-        if self._console.is_terminal:
-            self._line.plain = self._counts(summary, now)
-        elif now - self._said >= _SECONDS_BETWEEN_LINES:
-            self._said = now
-            self._console.print(self._counts(summary, now), soft_wrap=True)
-
-    def _counts(self, summary: Summary, now: float) -> str:
-        seconds = max(now - self._started, 1e-3)
-        counts = f"{summary.pages:,} pages · {summary.digits:,} digits · {summary.pages / seconds:,.1f} pages/s"
-        counts += f" · {summary.digits / seconds:,.0f} digits/s"
-        counts += f" · {self._workers():,} workers" if self._workers else ""
-        return counts + (f" · {summary.errors:,} errors" if summary.errors else "")
-
-    def finish(self, summary: Summary, output: str | None) -> dict[str, int | float]:
-        """The counts of the whole run, where the report is, and a line for programs; what this says is returned."""
-        seconds = time.monotonic() - self._started
-        cells = asdict(summary) | {"seconds": seconds}
-        table = Table(*cells, box=box.SIMPLE)
-        for column in table.columns:
-            column.justify = "right"
-        table.add_row(*(f"{cell:,.1f}" if isinstance(cell, float) else f"{cell:,}" for cell in cells.values()))
-        self._console.print(table)
-        if output not in (None, "-"):
-            self._console.print(f"report: {output}", soft_wrap=True, markup=False)
-        counts = summary.counts(seconds)
-        self._console.print(" ".join(f"{name}={count}" for name, count in counts.items()), soft_wrap=True)
-        return counts
+def stderr() -> Console:
+    """Where what happens is told."""
+    return Console(file=stderr_stream(), highlight=False)
 
 
 class TrainingView:
@@ -211,25 +151,24 @@ def show_result(console: Console, result: ModelResult) -> None:
     console.print(f"accuracy [bold]{result.accuracy:.4f}[/bold] of {result.n:,} digits", highlight=False)
 
 
-def show_review(console: Console, review: Review, output: Path) -> None:
+def show_review(messages: Messages, review: Review, output: Path) -> None:
     """Where the page is, and what it lacks."""
-    console.print(f"{output}: {review.to_review:,} numbers to look at", soft_wrap=True, markup=False)
+    messages.print(f"{output}: {review.to_review:,} numbers to look at")
     if review.changed:
-        console.print(
+        messages.print(
             f"{review.changed:,} of them are read otherwise now, and have no runners-up: "
-            "give the options and the model that classify had",
-            soft_wrap=True,
+            "give the options and the model that classify had"
         )
     if review.missing:
-        console.print(f"{review.missing:,} of them have no picture: their pages can't be read any more", soft_wrap=True)
+        messages.print(f"{review.missing:,} of them have no picture: their pages can't be read any more")
 
 
-def show_corrections(console: Console, corrections: Sequence[Correction]) -> None:
+def show_corrections(messages: Messages, corrections: Sequence[Correction]) -> None:
     """How many there are of each kind."""
     right = sum(one.corrected == one.text for one in corrections)
     none = sum(not one.corrected for one in corrections)
     wrong = len(corrections) - right - none
-    console.print(f"{wrong:,} corrected, {right:,} found right, {none:,} no numbers", soft_wrap=True)
+    messages.print(f"{wrong:,} corrected, {right:,} found right, {none:,} no numbers")
 
 
 def show_matches(console: Console, matches: Sequence[Match]) -> None:

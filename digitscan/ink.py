@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from digitscan.colour import weighted_grey, weights_without_print
-from digitscan.components import find_components
+from digitscan.components import find_components, rows_with_ink
 from digitscan.lines import digit_height
 from digitscan.schema import Ink, survey_reduction
 from digitscan.strips import DIGIT_ROWS
@@ -71,10 +71,14 @@ _MIN_CONTRAST = 14
 
 
 class _Survey(NamedTuple):
-    """A page at the scale at which it was measured; `writing` is the mask without rules, `stroke` its pen's width."""
+    """A page at the scale at which it was measured, dark on light.
+
+    `writing` is the mask without rules, `stroke` its pen's width.
+    """
 
     scale: float
     is_negative: bool
+    picture: NDArray[np.uint8]
     contrast: NDArray[np.uint8]
     mask: NDArray[np.bool_]
     writing: NDArray[np.bool_]
@@ -99,8 +103,12 @@ def find_ink(pixels: NDArray[np.uint8], *, deskew: bool = True) -> Ink:
         survey = _survey(grey, 2 * survey.scale)
     angle = _skew(survey.mask) if deskew else 0.0
     scale = _work_scale(grey.shape, survey.scale, survey.stroke)
-    work, to_page = upright(~grey if survey.is_negative else grey, scale, angle)
-    if (scale, angle) == (survey.scale, 0.0):
+    if scale <= survey.scale:  # The survey has all that is to be seen, and fewer pixels.
+        work, to_survey = upright(survey.picture, scale / survey.scale, angle)
+        to_page = to_survey / survey.scale
+    else:
+        work, to_page = upright(~grey if survey.is_negative else grey, scale, angle)
+    if work is survey.picture:
         return _extract(survey.contrast, survey.mask, to_page)
     contrast = find_contrast(work)
     return _extract(contrast, strong(contrast), to_page)
@@ -109,14 +117,15 @@ def find_ink(pixels: NDArray[np.uint8], *, deskew: bool = True) -> Ink:
 def _survey(grey: NDArray[np.uint8], scale: float) -> _Survey:
     picture = _resize(grey, scale)
     is_negative = _is_light_on_dark(picture)
-    contrast = find_contrast(~picture if is_negative else picture)
+    picture = ~picture if is_negative else picture
+    contrast = find_contrast(picture)
     mask = strong(contrast)
     stroke = _stroke_width(mask)
     rules = _rules(mask, stroke)
     if not rules.any():
-        return _Survey(scale, is_negative, contrast, mask, mask, stroke)
+        return _Survey(scale, is_negative, picture, contrast, mask, mask, stroke)
     writing = mask & ~rules
-    return _Survey(scale, is_negative, contrast, mask, writing, _stroke_width(writing))
+    return _Survey(scale, is_negative, picture, contrast, mask, writing, _stroke_width(writing))
 
 
 def find_form_ink(grey: NDArray[np.uint8], printed: NDArray[np.bool_]) -> Ink:
@@ -206,10 +215,15 @@ def _is_light_on_dark(grey: NDArray[np.uint8]) -> bool:
     """Ink is the minority: whether the rare pixels, compared with what is around them, are clearly the bright ones."""
     side = max(15, min(grey.shape) // 8) | 1
     around = cv2.blur(grey, (side, side))
-    detail = cv2.subtract(grey, around, dtype=cv2.CV_32F)
-    cubes = float(np.dot(cv2.multiply(detail, detail).ravel(), detail.ravel()))
-    mean_square = cv2.norm(grey, around, cv2.NORM_L2SQR) / grey.size
+    brighter, darker = (_counts(np.asarray(cv2.subtract(*pair), np.uint8)) for pair in ((grey, around), (around, grey)))
+    level = np.arange(256)
+    cubes, mean_square = (brighter - darker) @ level**3, (brighter + darker) @ level**2 / grey.size
     return bool(cubes > _LIGHT_SKEWNESS * grey.size * mean_square**1.5)
+
+
+def _counts(picture: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """How many pixels have each value: float64 (256,)."""
+    return np.asarray(cv2.calcHist([picture], [0], None, [256], [0, 256]).ravel(), np.float64)
 
 
 def _resize(grey: NDArray[np.uint8], scale: float) -> NDArray[np.uint8]:
@@ -245,8 +259,8 @@ def find_contrast(grey: NDArray[np.uint8]) -> NDArray[np.uint8]:
     side = max(3, size // factor) | 1
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
     small = cv2.blur(cv2.morphologyEx(small, cv2.MORPH_CLOSE, kernel), (side, side))
-    paper = cv2.resize(small, grey.shape[::-1], interpolation=cv2.INTER_LINEAR)
-    return ~np.asarray(cv2.divide(smooth, np.maximum(paper, 1), scale=255), np.uint8)
+    paper = cv2.resize(np.maximum(small, 1), grey.shape[::-1], interpolation=cv2.INTER_LINEAR)
+    return ~np.asarray(cv2.divide(smooth, paper, scale=255), np.uint8)
 
 
 def strong(contrast: NDArray[np.uint8]) -> NDArray[np.bool_]:
@@ -254,17 +268,27 @@ def strong(contrast: NDArray[np.uint8]) -> NDArray[np.bool_]:
     return np.asarray(contrast > _threshold(contrast))
 
 
-def _threshold(contrast: NDArray[np.uint8]) -> float:
-    """Otsu's threshold (1979), or one above the noise where what it parts is nothing but the paper's texture."""
-    otsu, _ = cv2.threshold(contrast.reshape(1, -1), 0, 255, cv2.THRESH_OTSU)
-    counts = cv2.calcHist([contrast], [0], None, [256], [0, 256]).ravel()
+def _threshold(contrast: NDArray[np.uint8]) -> int:
+    """Otsu's threshold, or one above the noise where what it parts is nothing but the paper's texture."""
+    counts = _counts(contrast)
+    otsu = _otsu(counts)
     quartile, median = np.searchsorted(np.cumsum(counts), (contrast.size / 4, contrast.size / 2))
     spread = median - quartile + 1
-    dark = counts[int(otsu) + 1 :]
+    dark = counts[otsu + 1 :]
     ink = otsu + 1 + (dark * np.arange(len(dark))).sum() / max(1, dark.sum())
     certain = ink - median > min(_INK_SPREADS * spread, _STRONG_CONTRAST)
-    noise = 0.0 if certain else median + 2 * _INK_SPREADS * spread
-    return float(max(otsu, noise, _MIN_CONTRAST))
+    noise = 0 if certain else median + round(2 * _INK_SPREADS * spread)
+    return int(max(otsu, noise, _MIN_CONTRAST))
+
+
+def _otsu(counts: NDArray[np.float64]) -> int:
+    """The level up to which a histogram (256,) is the one of two classes that differ most (N. Otsu, A threshold
+    selection method from gray-level histograms, 1979).
+    """
+    share = counts / counts.sum()
+    below, sums = np.cumsum(share), np.cumsum(share * np.arange(256))
+    between = (sums[-1] * below - sums) ** 2 / np.maximum(below * (1 - below), 1e-12)
+    return int(between.argmax())
 
 
 def _skew(mask: NDArray[np.bool_]) -> float:
@@ -304,6 +328,7 @@ def upright(grey: NDArray[np.uint8], scale: float, angle: float) -> tuple[NDArra
 
 def _stroke_width(mask: NDArray[np.bool_]) -> float:
     """Mean width of the strokes in pixels: across a stroke, the distance to its edge averages w / 4 + 1 / 2."""
+    mask = mask[rows_with_ink(mask)]
     distance = cv2.distanceTransform(mask.view(np.uint8), cv2.DIST_L2, 3)
     inside = distance[mask]
     return max(1.0, 4.0 * float(inside.mean()) - 2.0) if inside.size else STROKE
@@ -387,5 +412,5 @@ def _level(contrast: NDArray[np.uint8], mask: NDArray[np.bool_], stroke: float) 
     reach = math.ceil(2 * stroke) | 1
     peak = cv2.blur(cv2.dilate(ink, np.ones((reach, reach), np.uint8)), (reach, reach))
     edge = cv2.dilate(mask.view(np.uint8), np.ones((3, 3), np.uint8))
-    level = cv2.divide(contrast, np.maximum(peak, 1), scale=280)
+    level = cv2.divide(contrast, peak, scale=280)
     return cv2.bitwise_and(level, level, mask=edge)  # type: ignore[return-value]

@@ -61,7 +61,8 @@ def _link(boxes: NDArray[np.int32], height: float) -> list[NDArray[np.intp]]:
 
 def _merge_columns(parts: list[NDArray[np.intp]], boxes: NDArray[np.int32], height: float) -> list[NDArray[np.intp]]:
     """Parts side by side at the same height are one line: the columns of a table."""
-    middles = [float(np.median(boxes[part, 1] + boxes[part, 3] / 2)) for part in parts]
+    # np.median, here or elsewhere on the way of a page, would load numpy.ma, which takes as long as to read ten digits.
+    middles = [float(np.quantile(boxes[part, 1] + boxes[part, 3] / 2, 0.5)) for part in parts]
     lines: list[NDArray[np.intp]] = []
     last = -np.inf
     for index in np.argsort(middles):

@@ -12,10 +12,8 @@ from digitscan.errors import NoInputError, OutputError, UsageError
 from digitscan.schema import LogFormat, PageFailure
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
-
-    from rich.console import Console
 
     from digitscan.schema import PageResult
 
@@ -28,8 +26,8 @@ _logger = logging.getLogger("digitscan")
 _logger.addHandler(logging.NullHandler())  # Without a log nothing is said.
 
 
-def start(path: Path | None, form: LogFormat, console: Console | None) -> None:
-    """From now on write events to a file, if there is a path, and to a console, if there is one: that shows every page.
+def start(path: Path | None, form: LogFormat, show: Callable[[str], None] | None) -> None:
+    """From now on write events to a file, if there is a path, and call `show`, if it is given: it gets every page.
 
     The file is appended to. It never grows beyond 10 MB: then it becomes `PATH.1`, and so on up to `PATH.5`. What can't
     be written to it later, as on a full disk, is left out: the report counts more than its log.
@@ -38,7 +36,7 @@ def start(path: Path | None, form: LogFormat, console: Console | None) -> None:
         OutputError: The file can't be opened.
     """
     logging.raiseExceptions = False
-    _logger.setLevel(logging.DEBUG if console else logging.INFO)
+    _logger.setLevel(logging.DEBUG if show else logging.INFO)
     _logger.propagate = False
     for handler in _logger.handlers[1:]:
         _logger.removeHandler(handler)
@@ -53,8 +51,8 @@ def start(path: Path | None, form: LogFormat, console: Console | None) -> None:
             raise OutputError(f"the log {path} can't be written: {error.strerror or error}") from error
         file.setFormatter(_Json() if form is LogFormat.JSON else _Text())
         _logger.addHandler(file)
-    if console:
-        shown = _ConsoleHandler(console)
+    if show:
+        shown = _Shown(show)
         shown.setFormatter(_Text())
         _logger.addHandler(shown)
 
@@ -95,15 +93,13 @@ def read_events(path: Path, name: str) -> Iterator[dict[str, Value]]:
         raise UsageError(f"{path} is no log of digitscan classify --log-format json") from error
 
 
-class _ConsoleHandler(logging.Handler):
-    """Above the progress bar, where there is one."""
-
-    def __init__(self, console: Console) -> None:
+class _Shown(logging.Handler):
+    def __init__(self, show: Callable[[str], None]) -> None:
         super().__init__()
-        self._console = console
+        self._show = show
 
     def emit(self, record: logging.LogRecord) -> None:
-        self._console.print(self.format(record), markup=False, soft_wrap=True)
+        self._show(self.format(record))
 
 
 class _Text(logging.Formatter):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import signal
 import threading
@@ -20,10 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from concurrent.futures import Future, ProcessPoolExecutor
     from multiprocessing.connection import Connection
-    from multiprocessing.context import SpawnProcess
-
-# OpenCV and LiteRT hold threads, which a forked child would lose: workers start afresh.
-_CONTEXT = multiprocessing.get_context("spawn")
+    from multiprocessing.context import SpawnContext, SpawnProcess
 
 _SECONDS_TO_DIE = 5.0
 """How long a killed worker is waited for: one that hangs in a network folder may not die before the server answers."""
@@ -42,7 +38,7 @@ def workers(jobs: int, start: Callable[..., None] | None = None, *arguments: obj
     """
     from concurrent.futures import ProcessPoolExecutor
 
-    pool = ProcessPoolExecutor(jobs, _CONTEXT, _start, (start, arguments))
+    pool = ProcessPoolExecutor(jobs, _context(), _start, (start, arguments))
     try:
         yield pool
     finally:
@@ -182,8 +178,9 @@ _Message = _Given | Exception | Loss | None
 def _start_worker(closed: bool, start: Callable[..., None] | None, arguments: tuple[object, ...]) -> _Worker:
     if closed:
         raise DigitscanError("the pool is closed")
-    ours, theirs = _CONTEXT.Pipe()
-    process = _CONTEXT.Process(target=_serve, args=(theirs, start, arguments), daemon=True)
+    context = _context()
+    ours, theirs = context.Pipe()
+    process = context.Process(target=_serve, args=(theirs, start, arguments), daemon=True)
     try:
         process.start()
     except OSError as error:
@@ -211,8 +208,17 @@ def _serve(connection: Connection, start: Callable[..., None] | None, arguments:
                 connection.send(None)
 
 
+def _context() -> SpawnContext:
+    """OpenCV and LiteRT hold threads, which a forked child would lose: workers start afresh."""
+    import multiprocessing  # Only here: a few pages are read without any worker, and sooner.
+
+    return multiprocessing.get_context("spawn")
+
+
 def _die_with_parent() -> None:
     """A parent that was killed can't end a worker that hangs."""
+    import multiprocessing
+
     parent = multiprocessing.parent_process()
     assert parent is not None, "a worker has a parent"
     parent.join()

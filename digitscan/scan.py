@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import time
 from collections import deque
-from concurrent.futures import wait
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain, islice
@@ -22,7 +21,6 @@ import numpy as np
 from digitscan.classifier import Classifier
 from digitscan.decode import PLAIN_WEIGHTS, decode
 from digitscan.errors import ModelError
-from digitscan.fields import form_glyphs, read_form
 from digitscan.image import OUT_OF_MEMORY, is_out_of_memory, read_pages
 from digitscan.ink import find_ink, find_single_ink
 from digitscan.linereader import LineReader
@@ -271,6 +269,8 @@ def _in_order(
 
 
 def _await(under_way: Iterable[_Task | PageResult]) -> None:
+    from concurrent.futures import wait
+
     wait([task.part for task in under_way if isinstance(task, _Task)])
 
 
@@ -326,6 +326,8 @@ def _read_part(
 def _glyphs(page: Page, settings: Settings, sight: Sight) -> PageGlyphs | PageFailure:
     try:
         if sight.forms:
+            from digitscan.fields import form_glyphs
+
             return form_glyphs(page, sight.forms, sight.read_strips)
         found = page_glyphs(page, settings, sight.read_strips)
         if not _is_too_small(found, page.reduction):
@@ -342,7 +344,7 @@ def _glyphs(page: Page, settings: Settings, sight: Sight) -> PageGlyphs | PageFa
 def _is_too_small(found: PageGlyphs, reduction: int) -> bool:
     """Whether a page that was decoded at a part of its size has digits with fewer rows than the networks see."""
     heights = [lattice.height * np.hypot(*lattice.to_page[:, 0]) / reduction for lattice in found.lattices]
-    return reduction > 1 and len(heights) > 0 and float(np.median(heights)) < DIGIT_ROWS
+    return reduction > 1 and len(heights) > 0 and float(np.quantile(heights, 0.5)) < DIGIT_ROWS
 
 
 def _place(source: str | Rest) -> Rest:
@@ -373,6 +375,8 @@ def _classify(batch: list[PageGlyphs | PageResult], reader: Reader) -> Iterator[
             continue
         start, end = end, end + len(page.glyphs)
         if page.form:
+            from digitscan.fields import read_form
+
             yield read_form(page, page.form, reader.forms[page.form.form], probabilities[start:end], reader.weights)
             continue
         lines = decode(page.lattices, probabilities[start:end], page.frames, reader.weights, page.glyphs)

@@ -120,4 +120,4 @@ def _middle(boxes: NDArray[np.int32], height: float) -> tuple[float, float]:
         slope, start = np.polyfit(x, y, 1)
         if abs(slope) <= _STEEPEST:
             return float(start), float(slope)
-    return float(np.median(y)), 0.0
+    return float(np.quantile(y, 0.5)), 0.0

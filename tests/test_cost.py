@@ -28,7 +28,7 @@ MARGIN = 1.2
 
 DIGITS = 50
 COUNTED = {
-    "pixels given to OpenCV, a pixel of the page": 10.6,
+    "pixels given to OpenCV, a pixel of the page": 8.1,
     "calls of OpenCV, a digit": 10.3,
     "calls of functions, a digit": 555,
     "candidates, a digit": 1.18,

@@ -40,7 +40,7 @@ LAYERS = (
     {"scan", "synth", "pictures", "corrections", "parts"},
     {"chunks", "candidates", "fit", "debug", "review", "judge", "propose", "formcheck"},
     {"train", "evaluate", "calibrate"},
-    {"plots"},
+    {"plots", "progress"},
     {"display"},
     {"cli"},
     {"__init__", "__main__"},

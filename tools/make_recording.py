@@ -2,8 +2,8 @@
 
     python tools/make_recording.py
 
-The commands really run, in a terminal of their own; the picture has the progress bar as it was half way, then what is
-on the screen at the end. The scans are `COPIES` times the sample pages.
+The commands really run, in a terminal of their own; the picture has the progress bar as it was half way, with the
+counts under it, then what is on the screen at the end. The scans are `COPIES` times the sample pages.
 """
 
 from __future__ import annotations
@@ -93,11 +93,12 @@ def record(commands: tuple[str, ...], folder: Path) -> list[str]:
     lines: list[str] = []
     for command in commands:
         screen = Screen()
-        bars: dict[int, str] = {}
+        bars: dict[int, list[str]] = {}
         for piece in run_in_terminal(command, folder):
             screen.feed(piece)
-            bars.update((percent, line) for line in screen.lines for percent in _percent(line))
-        half_way = [bars[min(bars, key=lambda percent: abs(percent - 50))]] if bars else []
+            for row, line in enumerate(screen.lines):
+                bars.update((percent, screen.lines[row : row + 2]) for percent in _percent(line))
+        half_way = bars[min(bars, key=lambda percent: abs(percent - 50))] if bars else []
         last = [line for line in screen.lines if Text.from_ansi(line).plain.strip() and not _percent(line)]
         lines += [f"\x1b[1;32m$\x1b[0m {command}", *half_way, *last]
     return lines

@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from io import StringIO
+
+import pytest
+
+from digitscan import progress
+from digitscan.progress import Messages, ScanView
+from digitscan.report import Summary
+from digitscan.schema import PageNumbers
+
+SO_FAR = Summary(pages=1234, digits=98765, errors=3)
+
+
+class Terminal(StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.fixture
+def terminal(monkeypatch: pytest.MonkeyPatch) -> Terminal:
+    """80 columns wide, without colours."""
+    for name, value in (("COLUMNS", "80"), ("NO_COLOR", "1"), ("TERM", "xterm")):
+        monkeypatch.setenv(name, value)
+    return Terminal()
+
+
+def test_what_matters_fits_on_a_narrow_terminal(terminal: Terminal) -> None:
+    view = ScanView(Messages(terminal), 5000)
+    with view.shown():
+        view.update(PageNumbers("a.png", 1, ()), SO_FAR)
+    first, last = terminal.getvalue().split("0/5000 files")[0], terminal.getvalue().split("1/5000 files")[1]
+    assert "0 %" in first
+    _, counts, *_ = last.split("\n")
+    assert "time left" in last
+    assert all(part in counts for part in ("1,234 pages", "98,765 digits", "pages/s", "digits/s", "3 errors"))
+
+
+def test_messages_appear_above_the_bar(terminal: Terminal) -> None:
+    messages, line = Messages(terminal), "[bold] is no markup, and a long line stays one: " + "x" * 80
+    with ScanView(messages, 10).shown():
+        messages.print(line)
+    assert line in terminal.getvalue()
+
+
+def test_without_a_terminal_there_is_a_plain_line_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress, "_SECONDS_BETWEEN_LINES", 0)
+    stream = StringIO()
+    view = ScanView(Messages(stream), None)
+    with view.shown():
+        view.update(PageNumbers("a.png", 1, ()), SO_FAR)
+    (line,) = stream.getvalue().splitlines()
+    assert line.startswith("1,234 pages · 98,765 digits · ")
+    assert line.endswith(" · 3 errors")
+
+
+def test_counts_stand_under_their_names() -> None:
+    stream = StringIO()
+    ScanView(Messages(stream), None).finish(SO_FAR, "r.csv")
+    names, counts, report, pairs = stream.getvalue().splitlines()
+    assert names.index("pages") + len("pages") == counts.index("1,234") + len("1,234")
+    assert names.index("digits") + len("digits") == counts.index("98,765") + len("98,765")
+    assert report == "report: r.csv"
+    assert pairs.startswith("pages=1234 ")
+
+
+def test_rich_is_loaded_for_the_bar_alone() -> None:
+    code = (
+        "import sys, io; from digitscan.progress import *; from digitscan.report import Summary\n"
+        "ScanView(Messages(io.StringIO()), 1).finish(Summary(), None); sys.exit('rich' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -293,26 +293,37 @@ def _read(
         own = edges[part][is_digit[part]].tolist()
         if own:
             letters = int(np.sum(tall[part] & ~is_digit[part]))
-            seen = [b"" if glyphs is None else glyphs[edge].tobytes() for edge in own]
-            digits = tuple(
-                digit_of(lattice, edge, int(labels[edge]), posterior, glyph)
-                for edge, glyph in zip(own, seen, strict=True)
-            )
+            digits = digits_of(lattice, own, labels[own].tolist(), posterior, glyphs)
             found.append(Read(_number(digits, line, len(found) + 1), letters / (letters + len(own))))
     return found
 
 
-def digit_of(lattice: Lattice, edge: int, label: int, posterior: NDArray[np.float64], glyph: bytes) -> Digit:
-    """The digit that an edge is read as; `posterior` is float64 (E, 10), that of `posteriors` for its lattice."""
-    alike = _shared_atoms(lattice.edges, lattice.edges[edge]) >= _SAME
-    scores = np.minimum(posterior[alike].sum(axis=0), 1.0).tolist()
-    return Digit(str(label), scores[label], _page_box(lattice.boxes[edge], lattice.to_page), tuple(scores), glyph)
+def digits_of(
+    lattice: Lattice,
+    edges: Sequence[int],
+    labels: Sequence[int],
+    posterior: NDArray[np.float64],
+    glyphs: NDArray[np.uint8] | None,
+) -> tuple[Digit, ...]:
+    """The digits `labels` that some edges of a lattice are read as.
+
+    `posterior` is float64 (E, 10), that of `posteriors` for the lattice; `glyphs` uint8 (E, 28, 28), or None.
+    """
+    own = np.asarray(edges, np.intp)
+    alike = _shared_atoms(lattice.edges, lattice.edges[own, None]) >= _SAME
+    scores = np.minimum(alike.astype(np.float64) @ posterior, 1.0).tolist()
+    boxes = _page_boxes(lattice.boxes[own], lattice.to_page)
+    seen = [b""] * len(own) if glyphs is None else [glyph.tobytes() for glyph in glyphs[own]]
+    return tuple(
+        Digit(str(label), score[label], box, tuple(score), glyph)
+        for label, score, box, glyph in zip(labels, scores, boxes, seen, strict=True)
+    )
 
 
-def _shared_atoms(edges: NDArray[np.int32], edge: NDArray[np.int32]) -> NDArray[np.float64]:
-    """Atoms that each of `edges` has in common with `edge`, over those of both together."""
-    common = np.minimum(edges[:, 1], edge[1]) - np.maximum(edges[:, 0], edge[0])
-    together = np.maximum(edges[:, 1], edge[1]) - np.minimum(edges[:, 0], edge[0])
+def _shared_atoms(edges: NDArray[np.int32], others: NDArray[np.int32]) -> NDArray[np.float64]:
+    """Atoms that `edges` (..., 2) have in common with `others` (..., 2), over those of both together."""
+    common = np.minimum(edges[..., 1], others[..., 1]) - np.maximum(edges[..., 0], others[..., 0])
+    together = np.maximum(edges[..., 1], others[..., 1]) - np.minimum(edges[..., 0], others[..., 0])
     return np.asarray(np.maximum(common, 0) / together, np.float64)
 
 
@@ -334,11 +345,11 @@ def _number(digits: tuple[Digit, ...], line: int, number: int) -> Number:
     return Number(line, number, confidence, digits)
 
 
-def _page_box(box: NDArray[np.int32], to_page: NDArray[np.float64]) -> Box:
-    """Smallest upright box on the page around a box of the working picture."""
-    x, y, width, height = box.tolist()
-    corners = np.array([(x, y, 1), (x + width, y, 1), (x, y + height, 1), (x + width, y + height, 1)])
-    points = corners @ to_page.T
-    low = np.maximum(np.floor(points.min(axis=0)), 0).astype(int)
-    high = np.ceil(points.max(axis=0)).astype(int)
-    return Box(int(low[0]), int(low[1]), int(high[0] - low[0]), int(high[1] - low[1]))
+def _page_boxes(boxes: NDArray[np.int32], to_page: NDArray[np.float64]) -> list[Box]:
+    """Smallest upright boxes on the page around boxes of the working picture, int32 (N, 4)."""
+    x, y, width, height = boxes.T
+    corners = np.stack([[x, y], [x + width, y], [x, y + height], [x + width, y + height]], axis=1)
+    points = np.einsum("ij,jcn->icn", to_page[:, :2], corners) + to_page[:, 2, None, None]
+    low = np.maximum(np.floor(points.min(axis=1)), 0).astype(int)
+    high = np.ceil(points.max(axis=1)).astype(int)
+    return [Box(*box) for box in np.concatenate([low, high - low]).T.tolist()]

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from digitscan import automata, constrain
-from digitscan.decode import digit_of, edge_scores, features, middle_of, posteriors
+from digitscan.decode import digits_of, edge_scores, features, middle_of, posteriors
 from digitscan.ink import find_form_ink
 from digitscan.normalize import normalize_all
 from digitscan.paths import SPAN
@@ -195,11 +195,9 @@ def _lines(
         field = form.fields[index]
         scored = _scored(lattice, values[start:end], pairs[start:end], field, region)
         reading, confidence = _choose(scored, field)
-        digits = tuple(
-            digit_of(lattice, edge, symbol, posterior[start:end], page.glyphs[start + edge].tobytes())
-            for edge, symbol in zip(reading.edges, reading.symbols, strict=True)
-            if symbol < automata.POINT
-        )
+        read = [pair for pair in zip(reading.edges, reading.symbols, strict=True) if pair[1] < automata.POINT]
+        edges, symbols = zip(*read, strict=True) if read else ((), ())
+        digits = digits_of(lattice, edges, symbols, posterior[start:end], page.glyphs[start:end])
         lines.append((reading.text, confidence, digits))
     return lines
 

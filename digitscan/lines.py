@@ -45,18 +45,28 @@ def find_lines(boxes: NDArray[np.int32], height: float) -> list[NDArray[np.intp]
 
 def _link(boxes: NDArray[np.int32], height: float) -> list[NDArray[np.intp]]:
     """Join every component with its next neighbour on the right that stands at the same height."""
-    left, top = boxes[:, 0], boxes[:, 1]
-    right, bottom = left + boxes[:, 2], top + boxes[:, 3]
-    order = np.lexsort((top, left))
-    group = np.arange(len(boxes))
-    for place, index in enumerate(order):
-        later = order[place + 1 :]
-        later = later[: np.searchsorted(left[later], right[index] + _REACH * height)]
-        common = np.minimum(bottom[later], bottom[index]) - np.maximum(top[later], top[index])
-        level = later[common >= _OVERLAP * np.minimum(boxes[later, 3], boxes[index, 3])]
-        if len(level):
-            group[group == group[level[0]]] = group[index]
-    return [np.flatnonzero(group == label) for label in sorted(set(group.tolist()))]
+    order = np.lexsort((boxes[:, 1], boxes[:, 0]))
+    last = _neighbours(boxes[order], height)
+    while not np.array_equal(last, further := last[last]):
+        last = further
+    return [np.sort(order[last == each]) for each in np.unique(last)]
+
+
+def _neighbours(boxes: NDArray[np.int32], height: float) -> NDArray[np.intp]:
+    """Of boxes from left to right, the next neighbour of each: itself where it has none."""
+    left, top, width, rows = boxes.T
+    bottom = top + rows
+    ends = np.searchsorted(left, left + width + _REACH * height)
+    neighbours = np.arange(len(boxes))
+    # The next box is asked of all boxes at once, then the one after it of those that haven't found theirs.
+    searching, step = neighbours.copy(), 1
+    while len(searching := searching[searching + step < ends[searching]]):
+        other = searching + step
+        common = np.minimum(bottom[other], bottom[searching]) - np.maximum(top[other], top[searching])
+        level = common >= _OVERLAP * np.minimum(rows[other], rows[searching])
+        neighbours[searching[level]] = other[level]
+        searching, step = searching[~level], step + 1
+    return neighbours
 
 
 def _merge_columns(parts: list[NDArray[np.intp]], boxes: NDArray[np.int32], height: float) -> list[NDArray[np.intp]]:

@@ -29,32 +29,28 @@ def normalize(ink: NDArray[np.uint8]) -> NDArray[np.uint8]:
     `ink` is uint8 (H, W), 0 for paper to 255 for full ink; its margin may be of any width. Returns uint8 (28, 28) of
     the same polarity; all zeros where there is no ink.
     """
-    glyph = np.zeros((GLYPH_SIZE, GLYPH_SIZE), np.uint8)
-    x, y, width, height = cv2.boundingRect(ink)
-    if width == 0:
-        return glyph
-    fitted = _fit(ink[y : y + height, x : x + width])
-    if not fitted.any():  # A few faint pixels far apart, averaged away.
-        return glyph
-    top, left = _offset(fitted)
-    height, width = fitted.shape
-    glyph[top : top + height, left : left + width] = fitted
-    return glyph
+    return np.asarray(normalize_all([ink])[0])
 
 
 def normalize_all(inks: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
     """`normalize` for many glyphs of any sizes; uint8 (N, 28, 28), also for N = 0."""
-    glyphs = np.empty((len(inks), GLYPH_SIZE, GLYPH_SIZE), np.uint8)
-    for glyph, ink in zip(glyphs, inks, strict=True):
-        glyph[:] = normalize(ink)
+    fitted = [_fit(ink) for ink in inks]
+    glyphs = np.zeros((len(inks), GLYPH_SIZE, GLYPH_SIZE), np.uint8)
+    for glyph, own in zip(glyphs, fitted, strict=True):
+        glyph[: own.shape[0], : own.shape[1]] = own
+    offsets = _offsets(glyphs, np.array([own.shape for own in fitted]).reshape(-1, 2))
+    glyphs[:] = 0
+    for glyph, own, (top, left) in zip(glyphs, fitted, offsets.tolist(), strict=True):
+        glyph[top : top + own.shape[0], left : left + own.shape[1]] = own
     return glyphs
 
 
 def _fit(ink: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Scale so that the longer side is 20 pixels."""
-    height, width = ink.shape
+    """The ink without its margin, scaled so that the longer side is 20 pixels."""
+    x, y, width, height = cv2.boundingRect(ink)
+    ink = ink[y : y + height, x : x + width]
     longer = max(height, width)
-    if longer == BOX_SIZE:
+    if longer in (0, BOX_SIZE):
         return ink
     size = (max(1, round(width * BOX_SIZE / longer)), max(1, round(height * BOX_SIZE / longer)))
     # Area interpolation averages; to enlarge, it would only repeat pixels.
@@ -62,10 +58,13 @@ def _fit(ink: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.asarray(cv2.resize(ink, size, interpolation=method), np.uint8)
 
 
-def _offset(ink: NDArray[np.uint8]) -> tuple[int, int]:
-    """Row and column that bring the centre of mass to the centre of the field, with no ink cut off."""
-    moments = cv2.moments(ink)
-    limits = GLYPH_SIZE - ink.shape[0], GLYPH_SIZE - ink.shape[1]
-    centre = moments["m01"] / moments["m00"], moments["m10"] / moments["m00"]
-    row, column = (round(GLYPH_SIZE / 2 - mass) for mass in centre)
-    return min(max(row, 0), limits[0]), min(max(column, 0), limits[1])
+def _offsets(glyphs: NDArray[np.uint8], shapes: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Row and column, int (N, 2), that bring each centre of mass to the centre of the field, with no ink cut off.
+
+    `glyphs` is uint8 (N, 28, 28), each in the upper left corner of its field; `shapes` (N, 2) their rows and columns.
+    """
+    along = np.arange(GLYPH_SIZE)
+    masses = np.stack([glyphs.sum(axis=2) @ along, glyphs.sum(axis=1) @ along], axis=1)
+    # A few faint pixels far apart may have been averaged away: then there is no mass.
+    centres = masses / np.maximum(glyphs.sum(axis=(1, 2)), 1)[:, None]
+    return np.asarray(np.clip(np.rint(GLYPH_SIZE / 2 - centres), 0, GLYPH_SIZE - shapes), np.intp)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 import cv2
 import numpy as np
 
-from digitscan.components import find_components
+from digitscan.components import Components, find_components
 from digitscan.cut import Cuts, find_cuts
 from digitscan.lines import digit_height, find_lines
 from digitscan.paths import SPAN
@@ -91,13 +91,14 @@ def segment(
         return Segments((), (), (), () if read_strips else None)
     if layout is Layout.DIGIT:
         return _single(ink, read_strips)
-    labels, boxes, *_ = find_components(ink.mask)
+    components = find_components(ink.mask)
+    labels, boxes = components.labels, components.boxes
     height = digit_height(boxes, ink.stroke)
     lines = [np.arange(len(boxes))] if layout is Layout.LINE else find(boxes, height)
     heights = [digit_height(boxes[line], ink.stroke) for line in lines]
     strips = tuple(_strip(ink.level, labels, boxes, *each) for each in zip(lines, heights, strict=True))
     frames = _frames(strips, read_strips)
-    atoms, atom_map = _split(ink, labels, boxes, height, _valleys(lines, boxes, strips, frames))
+    atoms, atom_map = _split(ink, components, height, _valleys(lines, boxes, strips, frames))
     lattices, inks = [], []
     for line, own_height, strip in zip(lines, heights, strips, strict=True):
         members = np.flatnonzero(np.isin(atoms.component, line))
@@ -127,16 +128,25 @@ def _valleys(
     for line, strip, read in zip(lines, strips, frames or (), strict=bool(frames)):
         seen = find_middles(read, _SEEN).columns
         possible, widths = find_places(read, _POSSIBLE)
-        for index in line:
-            left, right = strip.columns(boxes[index, 0] + np.array([0, boxes[index, 2]]))
-            middles = strip.working(seen[(left < seen) & (seen < right)]) - boxes[index, 0]
-            inside = (left < possible) & (possible < right)
-            if len(middles) > 1 or np.count_nonzero(inside) > 1 or (widths[inside] > _ONE_DIGIT).any():
-                aside = _VALLEY * np.diff(middles)
-                valleys[index] = np.stack([middles[:-1] + aside, middles[1:] - aside], axis=1).astype(np.intp)
-            else:
-                valleys[index] = None
+        left, right = (strip.columns(boxes[line, 0] + side) for side in (0, boxes[line, 2]))
+        several = _count(seen, left, right) > 1
+        several |= _count(possible, left, right) > 1
+        several |= _count(possible[widths > _ONE_DIGIT], left, right) > 0
+        for index, *sides, is_cut in zip(line, left, right, several, strict=True):
+            valleys[index] = _between(strip, seen, sides, boxes[index, 0]) if is_cut else None
     return valleys
+
+
+def _between(strip: Strip, seen: NDArray[np.float32], sides: list[float], x: int) -> NDArray[np.intp]:
+    """The valleys between the digits that are seen within these columns of the strip, counted from working column x."""
+    middles = strip.working(seen[(sides[0] < seen) & (seen < sides[1])]) - x
+    aside = _VALLEY * np.diff(middles)
+    return np.stack([middles[:-1] + aside, middles[1:] - aside], axis=1).astype(np.intp)
+
+
+def _count(middles: NDArray[np.float32], left: NDArray[np.float32], right: NDArray[np.float32]) -> NDArray[np.intp]:
+    """How many of the middles, which are sorted, lie between each pair of columns."""
+    return np.searchsorted(middles, right) - np.searchsorted(middles, left, "right")
 
 
 def _single(ink: Ink, read_strips: StripPredictor | None) -> Segments:
@@ -152,28 +162,30 @@ def _single(ink: Ink, read_strips: StripPredictor | None) -> Segments:
 
 
 def _split(
-    ink: Ink, labels: NDArray[np.int32], boxes: NDArray[np.int32], height: float, valleys: list[NDArray[np.intp] | None]
+    ink: Ink, components: Components, height: float, valleys: list[NDArray[np.intp] | None]
 ) -> tuple[_Atoms, NDArray[np.int32]]:
     """Cut the wide components and those with valleys; also the map of atom numbers, int32 (H, W), -1 on paper."""
+    labels, boxes = components.labels, components.boxes
     wide = (boxes[:, 3] >= 0.5 * height) & (boxes[:, 2] >= _MIN_CUT_WIDTH * height)
     chosen = {index: own for index, own in enumerate(valleys) if own is not None and (wide[index] or len(own))}
     crops = [_crop(ink.level, labels, boxes[index], index + 1) for index in chosen]
     cuts = dict(zip(chosen, find_cuts(crops, ink.stroke, list(chosen.values())), strict=True))
+    counts = np.array([1 + len(cuts.get(index, _NO_CUTS).ink) for index in range(len(boxes))])
+    first = np.cumsum(counts) - counts
+    component = np.repeat(np.arange(len(boxes), dtype=np.int32), counts)
+    atoms = _Atoms(boxes[component], component, np.zeros(len(component), np.float32))
     atom_map = np.full(labels.shape, -1, np.int32)
-    atom_boxes: list[tuple[int, int, int, int]] = []
-    component, cut = [], []
-    for index, (x, y, width, rows) in enumerate(boxes.tolist()):
-        own = labels[y : y + rows, x : x + width] == index + 1
-        found = cuts.get(index, _NO_CUTS)
-        piece = _pieces(found, own.shape)
-        for number in range(len(found.ink) + 1):
-            inside = own & (piece == number)
-            left, top, wide_, high = cv2.boundingRect(inside.view(np.uint8))
-            atom_map[y : y + rows, x : x + width][inside] = len(atom_boxes)
-            atom_boxes.append((x + left, y + top, wide_, high))
-            component.append(index)
-            cut.append(found.ink[number - 1] if number else 0.0)
-    return _Atoms(np.array(atom_boxes, np.int32), np.array(component, np.int32), np.array(cut, np.float32)), atom_map
+    atom_map.reshape(-1)[components.places] = first[components.owners - 1]
+    for index, own in cuts.items():
+        x, y, width, rows = boxes[index].tolist()
+        window = np.s_[y : y + rows, x : x + width]
+        inside, piece = labels[window] == index + 1, _pieces(own, width)
+        atom_map[window] += np.where(inside, piece, 0).astype(np.int32)
+        for number in range(counts[index]):
+            box = cv2.boundingRect((inside & (piece == number)).view(np.uint8))
+            atoms.boxes[first[index] + number] = np.add(box, (x, y, 0, 0))
+        atoms.cut[first[index] + 1 : first[index] + counts[index]] = own.ink
+    return atoms, atom_map
 
 
 def _crop(level: NDArray[np.uint8], labels: NDArray[np.int32], box: NDArray[np.int32], label: int) -> NDArray[np.uint8]:
@@ -182,11 +194,9 @@ def _crop(level: NDArray[np.uint8], labels: NDArray[np.int32], box: NDArray[np.i
     return np.where(labels[y : y + height, x : x + width] == label, part, 0).astype(np.uint8)
 
 
-def _pieces(cuts: Cuts, shape: tuple[int, ...]) -> NDArray[np.intp]:
+def _pieces(cuts: Cuts, width: int) -> NDArray[np.intp]:
     """Number of the piece that each pixel of a component belongs to."""
-    if not len(cuts.ink):
-        return np.zeros(shape, np.intp)
-    return np.asarray((np.arange(shape[1]) >= cuts.columns[:, :, None]).sum(axis=0))
+    return np.asarray((np.arange(width) >= cuts.columns[:, :, None]).sum(axis=0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,14 +298,21 @@ def _cut_out(
     level: NDArray[np.uint8], atom_map: NDArray[np.int32], members: NDArray[np.intp], lattice: Lattice
 ) -> list[NDArray[np.uint8]]:
     """The ink of each candidate of a line, with the soft edge around it."""
-    place = np.full(atom_map.max() + 2, -1, np.int16)
-    place[members] = np.arange(len(members))
-    inks = []
-    for (start, stop), box in zip(lattice.edges, lattice.boxes.tolist(), strict=True):
-        window = _around(box)
-        order = place[atom_map[window]]
-        inks.append(_soft_ink(level[window], (order >= start) & (order < stop), atom_map[window] >= 0))
-    return inks
+    windows = [_around(box) for box in lattice.boxes.tolist()]
+    shapes = [level[window].shape for window in windows]
+    widths = [width + 1 for _, width in shapes]
+    lefts = (np.cumsum(widths) - widths).tolist()
+    # All candidates side by side, a column of paper after each, so that the work is done once for them all.
+    size = max(height for height, _ in shapes), sum(widths)
+    levels, atoms = np.zeros(size, np.uint8), np.full(size, -1, np.int32)
+    places = [np.s_[:height, left : left + width] for left, (height, width) in zip(lefts, shapes, strict=True)]
+    for place, window in zip(places, windows, strict=True):
+        levels[place], atoms[place] = level[window], atom_map[window]
+    orders = np.full(atom_map.max() + 2, -1, np.int16)
+    orders[members] = np.arange(len(members))
+    order, (start, stop) = orders[atoms], np.repeat(lattice.edges.T, widths, axis=1)
+    inks = _soft_ink(levels, (order >= start) & (order < stop), atoms >= 0)
+    return [inks[place] for place in places]
 
 
 def _strip(

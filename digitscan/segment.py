@@ -2,7 +2,8 @@
 
 Over-segmentation: the ink is cut wherever two digits may touch, neighbouring pieces are joined again in every sensible
 way, and the classifier decides later which of the pieces are digits. A line reader tells beforehand which components
-hold one digit at most, which aren't cut, and where two digits must be cut apart, however much ink there is.
+hold one digit at most, which aren't cut, where two digits must be cut apart, however much ink there is, and what is
+certainly two digits and so not joined.
 """
 
 from __future__ import annotations
@@ -41,10 +42,19 @@ _VALLEY = 0.25
 _SEEN, _POSSIBLE = 0.5, 0.02
 """Probability from which the line reader sees a digit, and from which there may be one."""
 
+_CERTAIN = 0.98
+"""Probability from which there is a digit to the line reader whatever the classifier will say."""
+
+_HELD = 0.8
+"""In half widths of a candidate: digits whose middles are that near to its own are in it. Those further out may be
+neighbours that it overhangs.
+"""
+
 _ONE_DIGIT = 16.0
 """In columns of a strip: a place that is wider may be the middles of several digits."""
 
 _NO_VALLEYS = np.empty((0, 2), np.intp)
+_NO_MIDDLES = np.empty(0, np.float32)
 _NO_CUTS = Cuts(np.empty((0, 0), np.int32), np.empty(0, np.float32))
 
 
@@ -99,12 +109,13 @@ def segment(
     strips = tuple(_strip(ink.level, labels, boxes, *each) for each in zip(lines, heights, strict=True))
     frames = _frames(strips, read_strips)
     atoms, atom_map = _split(ink, components, height, _valleys(lines, boxes, strips, frames))
+    certain = [find_middles(read, _CERTAIN)[0] for read in frames] if frames else [_NO_MIDDLES] * len(lines)
     lattices, inks = [], []
-    for line, own_height, strip in zip(lines, heights, strips, strict=True):
+    for line, own_height, strip, middles in zip(lines, heights, strips, certain, strict=True):
         members = np.flatnonzero(np.isin(atoms.component, line))
         centres = atoms.boxes[members, 0] * 2 + atoms.boxes[members, 2]
         members = members[np.argsort(centres, kind="stable")]
-        lattice = _lattice(atoms.take(members), own_height, strip, ink.to_page)
+        lattice = _lattice(atoms.take(members), own_height, strip, ink.to_page, middles)
         lattices.append(lattice)
         inks.extend(_cut_out(ink.level, atom_map, members, lattice))
     return Segments(tuple(lattices), tuple(inks), strips, frames)
@@ -247,8 +258,13 @@ class _Joins:
         )
 
 
-def _lattice(atoms: _Atoms, height: float, strip: Strip, to_page: NDArray[np.float64]) -> Lattice:
-    """All sensible joins of neighbouring atoms; each is made from the one that is an atom shorter."""
+def _lattice(
+    atoms: _Atoms, height: float, strip: Strip, to_page: NDArray[np.float64], middles: NDArray[np.float32]
+) -> Lattice:
+    """All sensible joins of neighbouring atoms; each is made from the one that is an atom shorter.
+
+    `middles` float32 (K,) are those of digits that are certain, in columns of the strip.
+    """
     count = len(atoms.boxes)
     start = np.arange(count)
     single = _Joins.single(atoms)
@@ -261,6 +277,7 @@ def _lattice(atoms: _Atoms, height: float, strip: Strip, to_page: NDArray[np.flo
         alive = alive & (start + length <= count) & _joinable(joins, gap, height)
         found.append(_edges(joins, start, start + length)[alive])
     table = np.concatenate(found)
+    table = table[~_is_several(table, strip, middles)]
     table = table[np.lexsort((table[:, 1], table[:, 0]))]
     cut = np.append(atoms.cut, np.float32(0))
     boxes = table[:, 2:6].astype(np.int32)
@@ -275,7 +292,14 @@ def _lattice(atoms: _Atoms, height: float, strip: Strip, to_page: NDArray[np.flo
     )
 
 
-def _on_strip(boxes: NDArray[np.int32], strip: Strip) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def _is_several(edges: NDArray[np.intp], strip: Strip, middles: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Whether each of `_edges` joins several certain digits. Single atoms stay, so that there is always a path."""
+    column, reach = _on_strip(edges[:, 2:6], strip)
+    held = _count(middles, column - _HELD * reach, column + _HELD * reach)
+    return np.asarray((held > 1) & (edges[:, 1] - edges[:, 0] > 1))
+
+
+def _on_strip(boxes: NDArray[np.integer], strip: Strip) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Middle and half the width of each box in columns of the strip."""
     return strip.columns(boxes[:, 0] + boxes[:, 2] / 2), (boxes[:, 2] * (strip.scale / 2)).astype(np.float32)
 

@@ -222,6 +222,22 @@ def test_what_is_one_digit_to_the_line_reader_is_not_cut() -> None:
     assert segment(wide, Layout.LINE, sees(0.05)).lattices[0].edges.tolist() == [[0, 1]]
 
 
+def test_what_are_two_digits_to_the_line_reader_is_not_joined() -> None:
+    level = np.zeros((52, 60), np.uint8)
+    level[10:42, 10:20] = level[10:42, 26:36] = 255
+    joined, apart = [[0, 1], [0, 2], [1, 2]], [[0, 1], [1, 2]]
+    for middles, edges in (((), joined), ((0.3,), joined), ((0.3, 0.7), apart)):
+        assert segment(as_ink(level), Layout.LINE, sees(*middles)).lattices[0].edges.tolist() == edges
+
+
+@given(scribbles(), st.lists(st.floats(0, 1), max_size=8))
+@settings(max_examples=50)
+def test_whatever_the_line_reader_says_there_is_a_path(ink: Ink, middles: list[float]) -> None:
+    for lattice in segment(ink, Layout.LINE, sees(*middles)).lattices:
+        single = lattice.edges[np.diff(lattice.edges, axis=1)[:, 0] == 1]
+        assert single[:, 0].tolist() == [*range(lattice.edges[:, 1].max())]
+
+
 def test_a_broken_digit_can_be_read_as_one() -> None:
     ink, ((box,),) = write("0")
     level = ink.level.copy()

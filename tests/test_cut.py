@@ -141,6 +141,15 @@ def test_in_a_valley_there_is_a_cut_through_any_ink() -> None:
     assert ((cuts.columns >= 14) & (cuts.columns <= 25)).all()
 
 
+def test_a_cut_that_is_asked_for_stays_between_the_digits() -> None:
+    """A way with less ink leads down to the left, under one of them."""
+    ink = np.full((40, 40), 255, np.uint8)
+    ink[25:, :15] = 0
+    (cuts,) = find_cuts_guided([ink], STROKE, [np.array([[16, 23]])])
+    assert len(cuts.ink) == 1
+    assert ((cuts.columns >= 16) & (cuts.columns <= 24)).all()
+
+
 def test_a_valley_with_a_cut_gets_no_other() -> None:
     (alone,) = find_cuts([blocks(4)], STROKE)
     (guided,) = find_cuts_guided([blocks(4)], STROKE, [np.array([[14, 30]])])

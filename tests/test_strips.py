@@ -9,7 +9,7 @@ from writing import write_page
 from digitscan.ink import find_ink
 from digitscan.schema import FRAME_CLASS_COUNT, NOTHING, STRIP_HEIGHT, Layout
 from digitscan.segment import segment
-from digitscan.strips import DIGIT_ROWS, Strip, draw_strip, find_middles
+from digitscan.strips import DIGIT_ROWS, Strip, draw_strip, find_middles, find_places
 
 
 def strip_of(pixels: np.ndarray) -> Strip:
@@ -42,14 +42,39 @@ def test_columns_lead_back_to_the_page() -> None:
     np.testing.assert_allclose(strip.working(strip.columns(np.array([7.5, 99.0]))), [7.5, 99.0], rtol=1e-6)
 
 
-def test_middles_are_where_a_digit_is_likely() -> None:
+def test_places_are_where_a_digit_is_likely() -> None:
     frames = np.zeros((8, FRAME_CLASS_COUNT), np.float32)
     frames[:, NOTHING] = [1, 0.1, 0.2, 1, 0.9, 1, 1, 0.3]
-    columns, widths = find_middles(frames, 0.5)
+    columns, widths = find_places(frames, 0.5)
     assert columns.tolist() == [4, 15]
     assert widths.tolist() == [4, 2]
-    assert find_middles(frames, 0.05)[0].tolist() == [4, 9, 15]
-    assert find_middles(frames[:1], 0.5)[0].size == 0
+    assert find_places(frames, 0.05)[0].tolist() == [4, 9, 15]
+    assert find_places(frames[:1], 0.5)[0].size == 0
+
+
+def frames_of(text: str, nothing: float = 0.1) -> np.ndarray:
+    """What a line reader says that sees these digits, and nothing at each point."""
+    frames = np.zeros((len(text), FRAME_CLASS_COUNT), np.float32)
+    for frame, char in zip(frames, text, strict=True):
+        frame[NOTHING] = 1 if char == "." else nothing
+        frame[int(char) if char != "." else NOTHING] += 0 if char == "." else 1 - nothing
+    return frames
+
+
+@pytest.mark.parametrize(
+    ("text", "columns"),
+    [
+        ("..777..77.", [7, 16]),
+        ("..999111..", [7, 13]),
+        ("..999411..", [7.5, 13.5]),
+        ("..98..", [6]),
+        ("......", []),
+    ],
+)
+def test_middles_are_parted_where_one_digit_turns_into_another(text: str, columns: list[float]) -> None:
+    middles = find_middles(frames_of(text), 0.5)
+    assert middles.columns == pytest.approx(columns, abs=1)
+    assert middles.missing == pytest.approx([0.1] * len(columns))
 
 
 @given(st.floats(-0.12, 0.12), st.integers(0, 50), st.integers(0, 50))

@@ -70,7 +70,7 @@ class Features(NamedTuple):
     """What is known of each edge, float64.
 
     `belief` (E, 11): the classifier's log-probabilities of the digits and of a mark. `line` (E, 11): those of the line
-    reader, that the edge's middle is each digit's, and that there is no digit from its left side to its right; zeros
+    reader, that the edge's middle is each digit's, and that none of the digits that it sees in the edge is there; zeros
     without a line reader. `digit` (E, len(DIGIT_FEATURES) - 2) and `mark` (E, len(MARK_FEATURES) - 2): the other
     features of the edge as a digit and as a mark. `pair` (P, len(PAIR_FEATURES)): those of the pairs `neighbours` of
     edges that follow one another.
@@ -194,11 +194,11 @@ def features(
     index = paths.pairs(lattices)
     line, beside, between = np.zeros_like(belief), np.zeros(len(edges)), np.zeros(len(index.first))
     if frames is not None:
-        seen = [_line_belief(*pair) for pair in zip(lattices, frames, strict=True)]
-        line, beside = (np.concatenate(parts) for parts in zip(*seen, strict=True))
+        seen = [_line_evidence(*each) for each in zip(lattices, frames, strict=True)]
+        line, beside, own = (np.concatenate(parts) for parts in zip(*seen, strict=True))
         # What is small may stand above or below a digit that is seen there.
         line[height <= _TALL, NOTHING] = 0
-        between = _line_between(lattices, frames, index)
+        between = np.where(_differ(own, index), 0.0, _line_between(lattices, frames, index))
     digit = np.stack([beside, one, atoms, low, tall, wide, cut, piece, off_line], axis=1)
     mark = np.stack([one, atoms, height, wide, cut, piece], axis=1)
     pair = np.stack([np.ones_like(between), *_pair_geometry(boxes, index), between], axis=1)
@@ -216,7 +216,7 @@ def _pair_geometry(boxes: NDArray[np.float64], index: paths.Pairs) -> tuple[NDAr
 def _line_between(
     lattices: Sequence[Lattice], frames: Sequence[NDArray[np.float32]], index: paths.Pairs
 ) -> NDArray[np.float64]:
-    """Log-probability that somewhere between the middles of two neighbours there is no digit: else they are one."""
+    """Log-probability that somewhere between the middles of two neighbours there is no digit: else they may be one."""
     columns = np.concatenate([lattice.columns for lattice in lattices])
     # All lines one after the other: places between two middles lie within one line.
     starts = np.cumsum([0, *(len(part) for part in frames)])
@@ -228,29 +228,33 @@ def _line_between(
     return _log(np.interp(places, np.arange(len(nothing)), nothing).max(axis=1))
 
 
-def _line_belief(lattice: Lattice, frames: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """What the line reader says of each edge: `Features.line`, and log-probability of no digit beside the middle."""
+def _differ(own: NDArray[np.intp], index: paths.Pairs) -> NDArray[np.bool_]:
+    """Whether the line reader sees the middles of two neighbours as those of two digits."""
+    first, second = own[index.first], own[index.second]
+    return np.asarray((first != second) & (first >= 0) & (second >= 0))
+
+
+def _line_evidence(
+    lattice: Lattice, frames: NDArray[np.float32]
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.intp]]:
+    """What the line reader says of each edge.
+
+    `Features.line`; the log-probability that there is none of the digits whose middles it sees within the edge, but the
+    one that is nearest to the edge's own middle; and the number of that one, -1 where there is none.
+    """
     at = (lattice.columns - (FRAME - 1) / 2) / FRAME
     places = np.arange(len(frames))
     belief = _log(np.stack([np.interp(at, places, column) for column in frames.T], axis=1))
-    belief[:, NOTHING], beside = _line_missing(lattice, frames)
-    return belief, beside
-
-
-def _line_missing(lattice: Lattice, frames: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Log-probability that none of the digits is there whose middles the line reader sees within each edge, and that
-    none is there but the one nearest to the edge's own middle.
-    """
     middles = find_middles(frames, _SEEN)
-    missing = _log(middles.missing)
     away = np.abs(middles.columns - lattice.columns[:, None])
     within = away < _WITHIN * lattice.reach[:, None]
-    whole = within @ missing
-    if not len(missing):
-        return whole, whole
-    nearest = away.argmin(axis=1)
-    own = np.where(within[np.arange(len(within)), nearest], missing[nearest], 0.0)
-    return whole, whole - own
+    missing = within * _log(middles.missing)
+    belief[:, NOTHING] = missing.sum(axis=1)
+    if not len(middles.columns):
+        return belief, np.zeros(len(at)), np.full(len(at), -1)
+    nearest, rows = away.argmin(axis=1), np.arange(len(at))
+    own = np.where(within[rows, nearest], nearest, -1)
+    return belief, belief[:, NOTHING] - missing[rows, nearest], own
 
 
 def _log(probabilities: NDArray[np.floating]) -> NDArray[np.float64]:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from digitscan.decode import DIGIT_FEATURES, MARK_FEATURES, PLAIN_WEIGHTS, decode
+from digitscan.decode import DIGIT_FEATURES, MARK_FEATURES, PAIR_FEATURES, PLAIN_WEIGHTS, decode, features
 from digitscan.schema import CLASS_COUNT, FRAME_CLASS_COUNT, NOT_A_DIGIT, NOTHING, WRONG_CUT, Box, Lattice, PathWeights
 
 if TYPE_CHECKING:
@@ -287,3 +287,35 @@ def test_what_both_networks_see_is_read(text: str) -> None:
     lattice, beliefs = line(text)
     ((number,),) = decode([lattice], beliefs, [seen(text)], PLAIN_WEIGHTS)
     assert number.text == text
+
+
+def test_every_digit_that_the_line_reader_sees_is_accounted_for_once() -> None:
+    """An edge over two digits as one of them leaves out the other, as a mark both, whatever the frames' number."""
+    lattice, beliefs = line("47")
+    known = features([lattice], beliefs, [seen("47")])
+    edges = lattice.edges.tolist()
+    both, one = edges.index([0, 2]), edges.index([0, 1])
+    beside = known.digit[:, DIGIT_FEATURES.index("line_beside") - 2]
+    assert beside[one] == 0
+    assert beside[both] < -5
+    assert known.line[both, NOTHING] == pytest.approx(2 * known.line[one, NOTHING], rel=0.01)
+
+
+def test_a_small_mark_may_lie_under_a_digit_that_is_seen() -> None:
+    lattice, beliefs = line("4-7")
+    known = features([lattice], beliefs, [seen("437")])
+    dash = lattice.edges.tolist().index([1, 2])
+    assert known.line[dash, NOTHING] == 0
+
+
+def test_neighbours_that_are_seen_as_two_digits_need_no_paper_between_them() -> None:
+    frames = seen("47")
+    between = PAIR_FEATURES.index("line_between")
+    lattice, beliefs = line("47")
+    apart = features([lattice], beliefs, [frames]).pair[:, between]
+    middle = round(lattice.columns.mean() / 2)
+    frames[middle - 6 : middle, :] = frames[np.argmax(frames[:, 4])]
+    frames[middle : middle + 6, :] = frames[np.argmax(frames[:, 7])]
+    assert features([lattice], beliefs, [frames]).pair[:, between] == pytest.approx(apart, abs=0.01)
+    frames[:, [4, 7]] = frames[:, [4, 7]].max(axis=1, keepdims=True) * [1, 0]
+    assert (features([lattice], beliefs, [frames]).pair[:, between] < -3).all()

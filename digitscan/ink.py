@@ -285,7 +285,7 @@ def _otsu(counts: NDArray[np.float64]) -> int:
     """The level up to which a histogram (256,) is the one of two classes that differ most (N. Otsu, A threshold
     selection method from gray-level histograms, 1979).
     """
-    share = counts / counts.sum()
+    share = counts / max(1.0, counts.sum())
     below, sums = np.cumsum(share), np.cumsum(share * np.arange(256))
     between = (sums[-1] * below - sums) ** 2 / np.maximum(below * (1 - below), 1e-12)
     return int(between.argmax())

@@ -323,7 +323,8 @@ def fit(
     observer: Observer,
     keep_partial: bool = False,
 ) -> Fitted:
-    """Train `network`; the best epoch is the one whose average reads most of the validation part right.
+    """Train `network`; the best epoch is the one whose average has the least cross-entropy on the validation part:
+    what is made of the answers weighs their probabilities.
 
     KeyboardInterrupt ends it early with `keep_partial` and at least one epoch done; else it is passed on.
     """
@@ -380,10 +381,7 @@ class _Trainer:
             accuracy += (float(sums[1]) - accuracy) / step
             observer.batch(epoch, step, self.steps, loss, accuracy)
         validation_loss, validation_accuracy = _measure(self.predict, *self.course.validation)
-        better = best is None or (validation_accuracy, -validation_loss) > (
-            best.validation_accuracy,
-            -best.validation_loss,
-        )
+        better = best is None or validation_loss < best.validation_loss
         return EpochResult(
             epoch,
             self.recipe.epochs,

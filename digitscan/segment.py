@@ -109,7 +109,7 @@ def segment(
     strips = tuple(_strip(ink.level, labels, boxes, *each) for each in zip(lines, heights, strict=True))
     frames = _frames(strips, read_strips)
     atoms, atom_map = _split(ink, components, height, _valleys(lines, boxes, strips, frames))
-    certain = [find_middles(read, _CERTAIN)[0] for read in frames] if frames else [_NO_MIDDLES] * len(lines)
+    certain = [find_middles(read, _CERTAIN).columns for read in frames] if frames else [_NO_MIDDLES] * len(lines)
     lattices, inks = [], []
     for line, own_height, strip, middles in zip(lines, heights, strips, certain, strict=True):
         members = np.flatnonzero(np.isin(atoms.component, line))

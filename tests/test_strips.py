@@ -57,7 +57,8 @@ def frames_of(text: str, nothing: float = 0.1) -> np.ndarray:
     frames = np.zeros((len(text), FRAME_CLASS_COUNT), np.float32)
     for frame, char in zip(frames, text, strict=True):
         frame[NOTHING] = 1 if char == "." else nothing
-        frame[int(char) if char != "." else NOTHING] += 0 if char == "." else 1 - nothing
+        if char != ".":
+            frame[int(char)] = 1 - nothing
     return frames
 
 

@@ -7,7 +7,7 @@ every column of the component's middle row has one cheapest path, and the local 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -41,12 +41,19 @@ class Cuts:
     ink: NDArray[np.float32]
 
 
-def find_cuts(inks: Sequence[NDArray[np.uint8]], stroke: float, valleys: Sequence[NDArray[np.intp]]) -> list[Cuts]:
-    """Cuts of many components at once; `inks` are uint8 (h, w) of each, `stroke` the pen's width in pixels.
+class Guide(NamedTuple):
+    """What is known of a component before it is cut: first and last columns, int (K, 2), of its middle row.
 
-    `valleys` are int (K, 2) for each: columns, first and last, between which there is a cut however much ink it costs;
-    where none goes through them in the middle row, one is made that stays between them.
+    `valleys` lie between two digits: there is a cut however much ink it costs, and where none is found, one is made
+    that stays between them. `digits` are the middles of single digits, through which no cut goes.
     """
+
+    valleys: NDArray[np.intp]
+    digits: NDArray[np.intp]
+
+
+def find_cuts(inks: Sequence[NDArray[np.uint8]], stroke: float, guides: Sequence[Guide]) -> list[Cuts]:
+    """Cuts of many components at once; `inks` are uint8 (h, w) of each, `stroke` the pen's width in pixels."""
     if not inks:
         return []
     cost, lefts, tops = _strip(inks)
@@ -54,18 +61,19 @@ def find_cuts(inks: Sequence[NDArray[np.uint8]], stroke: float, valleys: Sequenc
     middle = cost.shape[0] // 2
     through = (down[middle] + up[middle] - cost[middle]) / stroke
     chosen = [
-        left + _minima(through[left : left + ink.shape[1]], stroke) for ink, left in zip(inks, lefts, strict=True)
+        left + _outside(_minima(through[left : left + ink.shape[1]], stroke), guide.digits)
+        for ink, left, guide in zip(inks, lefts, guides, strict=True)
     ]
     paths = _trace(down, up, middle, np.concatenate(chosen))
     cuts = []
     ends = np.cumsum([len(columns) for columns in chosen])
-    for ink, left, top, columns, end, own in zip(inks, lefts, tops, chosen, ends, valleys, strict=True):
+    for ink, left, top, columns, end, guide in zip(inks, lefts, tops, chosen, ends, guides, strict=True):
         rows, area = slice(top, top + ink.shape[0]), slice(left, left + ink.shape[1])
         found = [Cuts(paths[end - len(columns) : end, rows] - left, through[columns].astype(np.float32))]
         found += [
             _between(cost[rows, area], stroke, *valley)
-            for valley in own.tolist()
-            if not any(valley[0] <= column <= valley[1] for column in columns - left)
+            for valley in guide.valleys
+            if not _inside(columns - left, valley).any()
         ]
         cuts.append(_useful(_in_order(found), ink, stroke))
     return cuts
@@ -130,6 +138,17 @@ def _minima(through: NDArray[np.float32], stroke: float) -> NDArray[np.intp]:
             chosen.append(int(column))
             free[max(0, column - distance) : column + distance + 1] = False
     return np.array(sorted(chosen), np.intp)
+
+
+def _outside(columns: NDArray[np.intp], digits: NDArray[np.intp]) -> NDArray[np.intp]:
+    """The columns that lie in none of the spans."""
+    for span in digits:
+        columns = columns[~_inside(columns, span)]
+    return columns
+
+
+def _inside(columns: NDArray[np.intp], span: NDArray[np.intp]) -> NDArray[np.bool_]:
+    return np.asarray((span[0] <= columns) & (columns <= span[1]))
 
 
 def _trace(

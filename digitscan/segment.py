@@ -15,11 +15,11 @@ import cv2
 import numpy as np
 
 from digitscan.components import Components, find_components
-from digitscan.cut import Cuts, find_cuts
+from digitscan.cut import Cuts, Guide, find_cuts
 from digitscan.lines import digit_height, find_lines
 from digitscan.paths import SPAN
 from digitscan.schema import Ink, Lattice, Layout, StripPredictor
-from digitscan.strips import Strip, draw_strip, find_middles, find_places
+from digitscan.strips import Middles, Strip, draw_strip, find_middles, find_places
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -53,7 +53,8 @@ neighbours that it overhangs.
 _ONE_DIGIT = 16.0
 """In columns of a strip: a place that is wider may be the middles of several digits."""
 
-_NO_VALLEYS = np.empty((0, 2), np.intp)
+_NO_SPANS = np.empty((0, 2), np.intp)
+_NO_GUIDE = Guide(_NO_SPANS, _NO_SPANS)
 _NO_MIDDLES = np.empty(0, np.float32)
 _NO_CUTS = Cuts(np.empty((0, 0), np.int32), np.empty(0, np.float32))
 
@@ -108,7 +109,7 @@ def segment(
     heights = [digit_height(boxes[line], ink.stroke) for line in lines]
     strips = tuple(_strip(ink.level, labels, boxes, *each) for each in zip(lines, heights, strict=True))
     frames = _frames(strips, read_strips)
-    atoms, atom_map = _split(ink, components, height, _valleys(lines, boxes, strips, frames))
+    atoms, atom_map = _split(ink, components, height, _guides(lines, boxes, strips, frames))
     certain = [find_middles(read, _CERTAIN).columns for read in frames] if frames else [_NO_MIDDLES] * len(lines)
     lattices, inks = [], []
     for line, own_height, strip, middles in zip(lines, heights, strips, certain, strict=True):
@@ -125,34 +126,36 @@ def _frames(strips: tuple[Strip, ...], read_strips: StripPredictor | None) -> tu
     return tuple(read_strips([strip.pixels for strip in strips])) if read_strips else None
 
 
-def _valleys(
+def _guides(
     lines: list[NDArray[np.intp]],
     boxes: NDArray[np.int32],
     strips: tuple[Strip, ...],
     frames: tuple[NDArray[np.float32], ...] | None,
-) -> list[NDArray[np.intp] | None]:
-    """Of each component, between which of its columns it must be cut, int (K, 2): once between two digits.
-
-    None where there is one digit at most, which must not be cut.
-    """
-    valleys: list[NDArray[np.intp] | None] = [_NO_VALLEYS] * len(boxes)
+) -> list[Guide | None]:
+    """What the line reader says of each component; None where there is one digit at most, which must not be cut."""
+    guides: list[Guide | None] = [_NO_GUIDE] * len(boxes)
     for line, strip, read in zip(lines, strips, frames or (), strict=bool(frames)):
-        seen = find_middles(read, _SEEN).columns
+        seen = find_middles(read, _SEEN)
         possible, widths = find_places(read, _POSSIBLE)
         left, right = (strip.columns(boxes[line, 0] + side) for side in (0, boxes[line, 2]))
-        several = _count(seen, left, right) > 1
+        several = _count(seen.columns, left, right) > 1
         several |= _count(possible, left, right) > 1
         several |= _count(possible[widths > _ONE_DIGIT], left, right) > 0
         for index, *sides, is_cut in zip(line, left, right, several, strict=True):
-            valleys[index] = _between(strip, seen, sides, boxes[index, 0]) if is_cut else None
-    return valleys
+            guides[index] = _guide(strip, seen, sides, boxes[index, 0]) if is_cut else None
+    return guides
 
 
-def _between(strip: Strip, seen: NDArray[np.float32], sides: list[float], x: int) -> NDArray[np.intp]:
-    """The valleys between the digits that are seen within these columns of the strip, counted from working column x."""
-    middles = strip.working(seen[(sides[0] < seen) & (seen < sides[1])]) - x
-    aside = _VALLEY * np.diff(middles)
-    return np.stack([middles[:-1] + aside, middles[1:] - aside], axis=1).astype(np.intp)
+def _guide(strip: Strip, seen: Middles, sides: list[float], x: int) -> Guide:
+    """Between these columns of the strip; spans are counted from working column x."""
+    inside = (sides[0] < seen.columns) & (seen.columns < sides[1])
+    columns, half, missing = seen.columns[inside], seen.widths[inside] / 2, seen.missing[inside]
+    aside = _VALLEY * np.diff(columns)
+    first, last = columns - np.append(half[:1], aside), columns + np.append(aside, half[-1:])
+    single = (missing <= 1 - _CERTAIN) & (2 * half <= _ONE_DIGIT)
+    spans = np.stack([first, last], axis=1)[single]
+    valleys = np.stack([last[:-1], first[1:]], axis=1)
+    return Guide(*((strip.working(each) - x).astype(np.intp) for each in (valleys, spans)))
 
 
 def _count(middles: NDArray[np.float32], left: NDArray[np.float32], right: NDArray[np.float32]) -> NDArray[np.intp]:
@@ -173,12 +176,12 @@ def _single(ink: Ink, read_strips: StripPredictor | None) -> Segments:
 
 
 def _split(
-    ink: Ink, components: Components, height: float, valleys: list[NDArray[np.intp] | None]
+    ink: Ink, components: Components, height: float, guides: list[Guide | None]
 ) -> tuple[_Atoms, NDArray[np.int32]]:
     """Cut the wide components and those with valleys; also the map of atom numbers, int32 (H, W), -1 on paper."""
     labels, boxes = components.labels, components.boxes
     wide = (boxes[:, 3] >= 0.5 * height) & (boxes[:, 2] >= _MIN_CUT_WIDTH * height)
-    chosen = {index: own for index, own in enumerate(valleys) if own is not None and (wide[index] or len(own))}
+    chosen = {index: own for index, own in enumerate(guides) if own is not None and (wide[index] or len(own.valleys))}
     crops = [_crop(ink.level, labels, boxes[index], index + 1) for index in chosen]
     cuts = dict(zip(chosen, find_cuts(crops, ink.stroke, list(chosen.values())), strict=True))
     counts = np.array([1 + len(cuts.get(index, _NO_CUTS).ink) for index in range(len(boxes))])

@@ -72,16 +72,18 @@ def find_places(frames: NDArray[np.float32], least: float) -> tuple[NDArray[np.f
     width, float32 (K,), in columns of the strip.
     """
     starts, stops = _runs(frames[:, NOTHING] <= 1 - least)
-    return _middle_columns(starts, stops), np.asarray(FRAME * (stops - starts), np.float32)
+    return _middle_columns(starts, stops), _widths(starts, stops)
 
 
 class Middles(NamedTuple):
     """Where single digits have their middles on a strip, each float32 (K,).
 
-    `columns` are those of the strip; `missing` is the probability that there is no digit after all.
+    `columns` are those of the strip, as are the `widths` of the frames that say so; `missing` is the probability that
+    there is no digit after all.
     """
 
     columns: NDArray[np.float32]
+    widths: NDArray[np.float32]
     missing: NDArray[np.float32]
 
 
@@ -96,7 +98,7 @@ def find_middles(frames: NDArray[np.float32], least: float) -> Middles:
     missing = np.array(
         [frames[start:stop, NOTHING].min() for start, stop in zip(starts, stops, strict=True)], np.float32
     )
-    return Middles(_middle_columns(starts, stops), missing)
+    return Middles(_middle_columns(starts, stops), _widths(starts, stops), missing)
 
 
 def _runs(labels: NDArray[np.generic]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
@@ -109,6 +111,10 @@ def _runs(labels: NDArray[np.generic]) -> tuple[NDArray[np.intp], NDArray[np.int
 
 def _middle_columns(starts: NDArray[np.intp], stops: NDArray[np.intp]) -> NDArray[np.float32]:
     return np.asarray(FRAME / 2 * (starts + stops), np.float32)
+
+
+def _widths(starts: NDArray[np.intp], stops: NDArray[np.intp]) -> NDArray[np.float32]:
+    return np.asarray(FRAME * (stops - starts), np.float32)
 
 
 def _middle(boxes: NDArray[np.int32], height: float) -> tuple[float, float]:

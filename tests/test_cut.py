@@ -10,19 +10,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 from writing import draw_digit
 
-from digitscan.cut import Cuts
+from digitscan.cut import Cuts, Guide
 from digitscan.cut import find_cuts as find_cuts_guided
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 STROKE = 4.0
-NO_VALLEYS = np.empty((0, 2), np.intp)
 
 
 def find_cuts(inks: list[NDArray[np.uint8]], stroke: float) -> list[Cuts]:
-    """Where no valleys are known."""
-    return find_cuts_guided(inks, stroke, [NO_VALLEYS] * len(inks))
+    """Where nothing is known."""
+    return find_cuts_guided(inks, stroke, [guide()] * len(inks))
+
+
+def guide(valley: tuple[int, int] | None = None, digit: tuple[int, int] | None = None) -> Guide:
+    """At most one span of either kind."""
+    return Guide(*(np.array([span] if span else [], np.intp).reshape(-1, 2) for span in (valley, digit)))
 
 
 @st.composite
@@ -136,7 +140,7 @@ def test_touching_digits_come_apart() -> None:
 def test_in_a_valley_there_is_a_cut_through_any_ink() -> None:
     block = np.full((40, 40), 255, np.uint8)
     assert len(find_cuts([block], STROKE)[0].ink) == 0
-    (cuts,) = find_cuts_guided([block], STROKE, [np.array([[14, 24]])])
+    (cuts,) = find_cuts_guided([block], STROKE, [guide(valley=(14, 24))])
     assert len(cuts.ink) == 1
     assert ((cuts.columns >= 14) & (cuts.columns <= 25)).all()
 
@@ -145,12 +149,21 @@ def test_a_cut_that_is_asked_for_stays_between_the_digits() -> None:
     """A way with less ink leads down to the left, under one of them."""
     ink = np.full((40, 40), 255, np.uint8)
     ink[25:, :15] = 0
-    (cuts,) = find_cuts_guided([ink], STROKE, [np.array([[16, 23]])])
+    (cuts,) = find_cuts_guided([ink], STROKE, [guide(valley=(16, 23))])
     assert len(cuts.ink) == 1
     assert ((cuts.columns >= 16) & (cuts.columns <= 24)).all()
 
 
 def test_a_valley_with_a_cut_gets_no_other() -> None:
     (alone,) = find_cuts([blocks(4)], STROKE)
-    (guided,) = find_cuts_guided([blocks(4)], STROKE, [np.array([[14, 30]])])
+    (guided,) = find_cuts_guided([blocks(4)], STROKE, [guide(valley=(14, 30))])
     np.testing.assert_array_equal(guided.columns, alone.columns)
+
+
+def test_no_cut_goes_through_the_middle_of_a_digit() -> None:
+    (alone,) = find_cuts([blocks(4)], STROKE)
+    middle = int(alone.columns[0, alone.columns.shape[1] // 2])
+    (guided,) = find_cuts_guided([blocks(4)], STROKE, [guide(digit=(middle - 1, middle + 1))])
+    assert len(guided.ink) == len(alone.ink) - 1
+    (beside,) = find_cuts_guided([blocks(4)], STROKE, [guide(digit=(middle + 1, middle + 4))])
+    np.testing.assert_array_equal(beside.columns, alone.columns)

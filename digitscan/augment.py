@@ -18,10 +18,16 @@ WARP_BATCH = 1000
 _HAND_WIDTH = 80
 """Columns of a film over which one manner of writing turns into another."""
 
-_BEND, _BEND_REACH = 0.7, 8
+_BEND, _BEND_REACH = 1.0, 8
 """How far strokes of a film are bent, in pixels, and over how many pixels one bend turns into another: shorter than a
 digit, so that digits change their form and hardly their place.
 """
+
+_WORN, _SOILED, _BLURRED = 0.5, 0.5, 0.4
+"""Shares of the films."""
+
+_FRACTION = 4
+"""Bits behind the binary point of coordinates."""
 
 
 def augment(images: NDArray[np.uint8], generator: np.random.Generator) -> NDArray[np.uint8]:
@@ -92,31 +98,67 @@ def _warp(stack: NDArray[np.uint8], x: NDArray[np.float32], y: NDArray[np.float3
 
 
 def augment_films(films: NDArray[np.uint8], generator: np.random.Generator) -> NDArray[np.uint8]:
-    """Each film with other stroke widths, slants, sizes and heights, which change slowly along it, and a little bent.
+    """Each film as another hand might have written it, and as another scan might have left it.
+
+    Stroke widths, slants, sizes and heights are others and change slowly along it, and all is a little bent; then ink
+    is worn, faded, soiled and blurred. Without the latter, a line reader goes on learning what synthetic scans look
+    like when it has long learned to read them.
 
     `films` and the result are uint8 (N, STRIP_HEIGHT, W), ink bright on black. Digits keep their middles' columns.
     """
-    return np.stack([_warped_film(film, generator) for film in films])
+    return np.stack([_rescanned(_rewritten(film, generator), generator) for film in films])
 
 
-def _warped_film(film: NDArray[np.uint8], generator: np.random.Generator) -> NDArray[np.uint8]:
+def _rewritten(film: NDArray[np.uint8], generator: np.random.Generator) -> NDArray[np.uint8]:
     width = film.shape[1]
     slant, size, shift, amount = (
-        _wandering(generator, width, spread) for spread in ((0.0, 0.18), (0.0, 0.1), (0.0, 1.5), (0.05, 0.3))
+        _wandering(generator, width, spread) for spread in ((0.0, 0.2), (0.0, 0.13), (0.0, 1.8), (0.05, 0.4))
     )
     rows = np.arange(STRIP_HEIGHT, dtype=np.float32)[:, None] - (STRIP_HEIGHT - 1) / 2
     y = rows * np.exp(size) + shift
     x = np.arange(width, dtype=np.float32) + slant * y
     y += (STRIP_HEIGHT - 1) / 2
-    bend_x, bend_y = (_rolling(generator, film.shape) for _ in "xy")
-    thickened = _thickened(film, np.clip(amount, -0.6, 0.8))
+    # Elastic, after Simard et al. as in `_bend`.
+    bend_x, bend_y = (_BEND * _smooth_noise(generator, film.shape, _BEND_REACH) for _ in "xy")
+    thickened = _thickened(film, np.clip(amount, -0.7, 1.0))
     return np.asarray(cv2.remap(thickened, x + bend_x, y + bend_y, cv2.INTER_LINEAR), np.uint8)
 
 
-def _rolling(generator: np.random.Generator, shape: tuple[int, ...]) -> NDArray[np.float32]:
-    """Smooth random displacements, float32 of this shape, after Simard et al. as in `_bend`."""
-    knots = [-(-size // _BEND_REACH) + 1 for size in shape]
-    noise = generator.normal(0, _BEND, knots).astype(np.float32)
+def _rescanned(film: NDArray[np.uint8], generator: np.random.Generator) -> NDArray[np.uint8]:
+    ink = film.astype(np.float32) / 255
+    if generator.random() < _WORN:
+        worn = _smooth_noise(generator, film.shape, int(generator.integers(2, 7)))
+        ink *= np.clip(1.5 + generator.uniform(0.0, 1.2) - worn, 0, 1)
+    ink = np.power(ink, np.exp(_wandering(generator, film.shape[1], (0.0, 0.4))))
+    if generator.random() < _SOILED:
+        ink = np.maximum(ink, _dirt(generator, film.shape))
+    if generator.random() < _BLURRED:
+        ink[:] = cv2.GaussianBlur(ink, (0, 0), float(generator.uniform(0.3, 0.9)))
+    return np.asarray(np.clip(ink * 255, 0, 255), np.uint8)
+
+
+def _dirt(generator: np.random.Generator, shape: tuple[int, ...]) -> NDArray[np.float32]:
+    """Specks, and what is left of rules and security prints: thin short lines, most of them nearly level or upright.
+
+    Float32 of this shape, 0 for paper to 1 for full ink.
+    """
+    cover = np.zeros(shape, np.float32)
+    for _ in range(int(generator.integers(3, 30))):
+        length = float(np.exp(generator.uniform(0, 3.4)))
+        angle = float(generator.normal(0, 0.15)) + (np.pi / 2 if generator.random() < 0.3 else 0)
+        if generator.random() < 0.2:
+            angle = float(generator.uniform(0, np.pi))
+        start = generator.uniform(0, shape[1]), generator.uniform(0, shape[0])
+        end = start[0] + length * np.cos(angle), start[1] + length * np.sin(angle)
+        first, last = ([round(value * 2**_FRACTION) for value in point] for point in (start, end))
+        cv2.line(cover, first, last, float(generator.uniform(0.15, 0.9)), 1, cv2.LINE_AA, _FRACTION)
+    return cover
+
+
+def _smooth_noise(generator: np.random.Generator, shape: tuple[int, ...], reach: int) -> NDArray[np.float32]:
+    """About standard normal at every pixel, float32 of this shape; pixels further apart than `reach` don't agree."""
+    knots = [-(-size // reach) + 1 for size in shape]
+    noise = generator.normal(0, 1, knots).astype(np.float32)
     return np.asarray(cv2.resize(noise, shape[::-1], interpolation=cv2.INTER_CUBIC), np.float32)
 
 

@@ -222,6 +222,20 @@ def test_what_is_one_digit_to_the_line_reader_is_not_cut() -> None:
     assert segment(wide, Layout.LINE, sees(0.05)).lattices[0].edges.tolist() == [[0, 1]]
 
 
+def test_no_cut_goes_through_the_middle_of_a_digit_that_the_line_reader_sees() -> None:
+    ink = solid(60)
+    ink.level[12:42, 27:30] = 0
+    thin = as_ink(ink.level)
+    assert sides_of(segment(thin, Layout.LINE).lattices[0]) == pytest.approx([28, 70], abs=2)
+    assert sides_of(segment(thin, Layout.LINE, sees(0.3, 0.7)).lattices[0]) == pytest.approx([40, 70], abs=8)
+
+
+def sides_of(lattice: Lattice) -> list[int]:
+    """Where the atoms end on the right."""
+    single = np.diff(lattice.edges, axis=1)[:, 0] == 1
+    return [x + width for x, _, width, _ in lattice.boxes[single].tolist()]
+
+
 def test_what_are_two_digits_to_the_line_reader_is_not_joined() -> None:
     level = np.zeros((52, 60), np.uint8)
     level[10:42, 10:20] = level[10:42, 26:36] = 255

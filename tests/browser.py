@@ -60,9 +60,9 @@ def show(browser: Any, width: int, height: int, theme: str) -> None:
 
 
 def downloaded(folder: Path, name: str) -> Path:
-    """The file, once it is there."""
+    """The file, once it is whole. The browser keeps the name with an empty file, and moves what it loaded over that."""
     for _ in range(100):
-        if (folder / name).exists():
+        if (folder / name).exists() and (folder / name).stat().st_size:
             return folder / name
         time.sleep(0.1)
     raise AssertionError(f"{name} was not downloaded, but {[path.name for path in folder.iterdir()]}")

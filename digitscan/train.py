@@ -131,6 +131,8 @@ class TrainOptions:
     keep_partial: bool = False
     start: Path | None = None
     """NAME of a model whose weights are trained further; None begins with random ones."""
+    teachers: Sequence[Path] = ()
+    """NAMEs of models of the same kind; with any, their answers are learned instead of the labels."""
     allow_worse: bool = False
     """Write the model even if it unlearned from corrections what it knew."""
     command: str = ""
@@ -206,8 +208,9 @@ def train(
             network = build(options.arch, classes, options.seed)
             if options.start:
                 _take_weights(network, options.start)
+            teachers = [_load_teacher(teacher, network) for teacher in options.teachers]
             before = _accuracies(network, dataset, corrected) if corrected else None
-            fitted = fit(network, recipe, course, options.seed, observer, options.keep_partial)
+            fitted = fit(network, recipe, course, options.seed, observer, options.keep_partial, teachers)
             tuning = _tuning(before, fitted.network, dataset, corrected) if corrected and before else None
             if tuning:
                 observer.tuned(tuning, dataset.source)
@@ -263,6 +266,10 @@ def _worse_name(options: TrainOptions) -> Path:
 def check(options: TrainOptions, corrected: CorrectedDigits | None, strokes: Sequence[Path]) -> None:
     """Raise what `train` would raise for these options, before any work is done for it."""
     _recipe(options)
+    for teacher in options.teachers:
+        load_model(teacher, ".keras")
+    if corrected and options.teachers:
+        raise UsageError("corrections are labels, and with --teacher labels are not learned")
     if corrected and (options.arch is Arch.LINE or not options.start):
         raise UsageError("corrections are for a model that reads digits already: name it with --from")
     if options.start:
@@ -322,13 +329,15 @@ def fit(
     seed: int,
     observer: Observer,
     keep_partial: bool = False,
+    teachers: Sequence[Any] = (),
 ) -> Fitted:
-    """Train `network`; the best epoch is the one whose average has the least cross-entropy on the validation part:
-    what is made of the answers weighs their probabilities.
+    """Train `network` on the labels, or on the mean of what `teachers` say.
 
-    KeyboardInterrupt ends it early with `keep_partial` and at least one epoch done; else it is passed on.
+    The best epoch is the one whose average has the least cross-entropy on the validation part: what is made of the
+    answers weighs their probabilities. KeyboardInterrupt ends it early with `keep_partial` and at least one epoch done;
+    else it is passed on.
     """
-    trainer = _Trainer(network, recipe, course)
+    trainer = _Trainer(network, recipe, course, teachers)
     generator = np.random.default_rng(seed)
     best: EpochResult | None = None
     weights, complete, epoch = None, True, 0
@@ -350,12 +359,13 @@ def fit(
 class _Trainer:
     """A network in training, and the average of its weights."""
 
-    def __init__(self, network: Any, recipe: Recipe, course: Course) -> None:
+    def __init__(self, network: Any, recipe: Recipe, course: Course, teachers: Sequence[Any]) -> None:
         import keras
         import tensorflow as tf
 
         self.recipe = recipe
         self.course = course
+        self.teachers = teachers
         self.batch_size = min(recipe.batch_size, course.size)
         self.steps = course.size // self.batch_size
         self.network = network
@@ -395,13 +405,16 @@ class _Trainer:
 
     def _gradient_step(self, images: Any, labels: Any) -> tuple[Any, Any]:
         """One step of the optimiser and of the average; runs as a TensorFlow graph. Mean loss and accuracy."""
+        import keras
         import tensorflow as tf
 
+        inputs = tf.cast(images, tf.float32)
+        truth = self._truth(inputs, labels)
         with tf.GradientTape() as tape:
-            probabilities = self.network(tf.cast(images, tf.float32), training=True)
+            probabilities = self.network(inputs, training=True)
             known = tf.cast(labels != UNCERTAIN, tf.float32)
             count = tf.maximum(tf.reduce_sum(known), 1.0)
-            loss = tf.reduce_sum(known * self._loss(labels, probabilities)) / count
+            loss = tf.reduce_sum(known * keras.losses.categorical_crossentropy(truth, probabilities)) / count
         variables = self.network.trainable_variables
         self._optimizer.apply(tape.gradient(loss, variables), variables)
         # Young averages look back less far, so that the random start is soon forgotten.
@@ -413,12 +426,17 @@ class _Trainer:
         right = tf.equal(tf.argmax(probabilities, axis=-1, output_type=tf.int32), tf.cast(labels, tf.int32))
         return loss, tf.reduce_sum(tf.cast(right, tf.float32)) / count
 
-    def _loss(self, labels: Any, probabilities: Any) -> Any:
-        import keras
+    def _truth(self, inputs: Any, labels: Any) -> Any:
+        """The probabilities to learn: those of the teachers for the very same picture (Beyer et al. 2022, Knowledge
+        distillation: A good teacher is patient and consistent), else the labels, smoothed.
+        """
         import tensorflow as tf
 
-        truth = tf.one_hot(labels, probabilities.shape[-1])
-        return keras.losses.categorical_crossentropy(truth, probabilities, label_smoothing=self.recipe.label_smoothing)
+        if self.teachers:
+            return tf.add_n([teacher(inputs, training=False) for teacher in self.teachers]) / len(self.teachers)
+        classes = self.network.output_shape[-1]
+        smoothing = self.recipe.label_smoothing
+        return (1 - smoothing) * tf.one_hot(labels, classes) + smoothing / classes
 
 
 def _optimizer(recipe: Recipe, steps: int) -> Any:
@@ -471,6 +489,13 @@ def _take_weights(network: Any, start: Path) -> None:
         raise UsageError(
             f"{start} is another network, or learned other classes; --from takes one of the same"
         ) from error
+
+
+def _load_teacher(name: Path, network: Any) -> Any:
+    teacher = _load_network(str(name))
+    if (teacher.input_shape, teacher.output_shape) != (network.input_shape, network.output_shape):
+        raise UsageError(f"{name} takes or tells something else; --teacher takes a model of the same classes")
+    return teacher
 
 
 def load_keras(name: str) -> Predictor:
@@ -547,6 +572,7 @@ def _export(
         validation_accuracy=fitted.best.validation_accuracy,
         command=options.command,
         start_sha256=load_model(options.start, ".keras")[1].keras_sha256 if options.start else "",
+        teachers={teacher.name: load_model(teacher, ".keras")[1].keras_sha256 for teacher in options.teachers},
         versions=_versions(),
         test_accuracy=result.accuracy,
         test_n=result.n,

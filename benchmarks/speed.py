@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -249,12 +250,13 @@ PARTS: dict[str, Callable[[Bench], Part]] = {
 NEED_NO_PAGES = {"throughput", "start"}
 
 
-def markdown(parts: list[Part], pages: int) -> str:
+def markdown(parts: list[Part]) -> str:
     """The results as a page."""
+    command = shlex.join(["python", "benchmarks/speed.py", *sys.argv[1:]])
     head = (
         "# What digitscan costs\n\n"
-        f"Written by `make bench PAGES={pages}` on {datetime.now(UTC).date()}, digitscan {__version__}, on this "
-        f"machine: {machine()}.\n\nRatios are of what was measured in the same run, in turn.\n"
+        f"Written by `{command}` on {datetime.now(UTC).date()}, digitscan {__version__}, on this machine: {machine()}."
+        "\n\nRatios are of what was measured in the same run, in turn.\n"
     )
     return "\n".join([head, *map(_section, parts)])
 
@@ -291,7 +293,7 @@ def main() -> None:
             show(*(parts[-1].table[0], parts[-1].table[1:]))
         if (plot := bench.folder / "scaling.png").exists():
             copyfile(plot, options.output.with_name(plot.name))
-    options.output.write_text(markdown(parts, options.pages), "utf-8")
+    options.output.write_text(markdown(parts), "utf-8")
     save({part.title: part.table for part in parts}, options.json)
 
 

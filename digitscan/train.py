@@ -62,6 +62,7 @@ WORSE = 0.001
 """How much less of the test digits a model may read after it learned from corrections."""
 
 PREDICT_BATCH = 500
+_LEAST_PROBABILITY = 1e-7
 NATIVE_NOISE = (b"WARNING: All log messages before absl", b"I0000 ", b"W0000 ")
 """What TensorFlow's C++ part prints at its start, whatever its log level."""
 
@@ -333,9 +334,9 @@ def fit(
 ) -> Fitted:
     """Train `network` on the labels, or on the mean of what `teachers` say.
 
-    The best epoch is the one whose average has the least cross-entropy on the validation part: what is made of the
-    answers weighs their probabilities. KeyboardInterrupt ends it early with `keep_partial` and at least one epoch done;
-    else it is passed on.
+    The best epoch is the one whose average has the least loss on the validation part, and this is the loss that is
+    trained for: the cross-entropy with smoothed labels, or with what the teachers say.
+    KeyboardInterrupt ends it early with `keep_partial` and at least one epoch done; else it is passed on.
     """
     trainer = _Trainer(network, recipe, course, teachers)
     generator = np.random.default_rng(seed)
@@ -372,6 +373,7 @@ class _Trainer:
         self.averaged = keras.models.clone_model(network)
         self.averaged.set_weights(network.get_weights())
         self.predict = predictor(self.averaged)
+        self._validation_truth = self._truths(*course.validation)
         self._optimizer = _optimizer(recipe, recipe.epochs * self.steps)
         self._step = tf.function(self._gradient_step)
 
@@ -390,7 +392,7 @@ class _Trainer:
             loss += (float(sums[0]) - loss) / step
             accuracy += (float(sums[1]) - accuracy) / step
             observer.batch(epoch, step, self.steps, loss, accuracy)
-        validation_loss, validation_accuracy = _measure(self.predict, *self.course.validation)
+        validation_loss, validation_accuracy = self._validate()
         better = best is None or validation_loss < best.validation_loss
         return EpochResult(
             epoch,
@@ -402,6 +404,14 @@ class _Trainer:
             time.monotonic() - started,
             better,
         )
+
+    def _validate(self) -> tuple[float, float]:
+        """Loss and accuracy of the average where the label is certain."""
+        inputs, labels = self.course.validation
+        known = labels != UNCERTAIN
+        probabilities, truth = self.predict(inputs)[known], self._validation_truth[known]
+        accuracy = float(np.mean(probabilities.argmax(axis=1) == labels[known]))
+        return float(-(truth * np.log(np.maximum(probabilities, _LEAST_PROBABILITY))).sum(axis=1).mean()), accuracy
 
     def _gradient_step(self, images: Any, labels: Any) -> tuple[Any, Any]:
         """One step of the optimiser and of the average; runs as a TensorFlow graph. Mean loss and accuracy."""
@@ -438,6 +448,11 @@ class _Trainer:
         smoothing = self.recipe.label_smoothing
         return (1 - smoothing) * tf.one_hot(labels, classes) + smoothing / classes
 
+    def _truths(self, inputs: NDArray[np.uint8], labels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """`_truth` of any number of inputs."""
+        parts = [slice(start, start + PREDICT_BATCH) for start in range(0, len(inputs), PREDICT_BATCH)]
+        return np.concatenate([self._truth(inputs[part].astype(np.float32), labels[part]).numpy() for part in parts])
+
 
 def _optimizer(recipe: Recipe, steps: int) -> Any:
     import keras
@@ -452,14 +467,6 @@ def _optimizer(recipe: Recipe, steps: int) -> Any:
     # Decay is for kernels; a shift or a batch norm's scale near 0 is no simpler a model.
     optimizer.exclude_from_weight_decay(var_names=["bias", "beta", "gamma"])
     return optimizer
-
-
-def _measure(predict: Predictor, inputs: NDArray[np.uint8], labels: NDArray[np.uint8]) -> tuple[float, float]:
-    """Cross-entropy and accuracy where the label is certain."""
-    known = labels != UNCERTAIN
-    probabilities, truth = predict(inputs)[known], labels[known]
-    accuracy = float(np.mean(probabilities.argmax(axis=1) == truth))
-    return float(-np.log(np.maximum(probabilities[np.arange(len(truth)), truth], 1e-7)).mean()), accuracy
 
 
 # --- models as files ---

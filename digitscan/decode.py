@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from digitscan import paths
+from digitscan.quantile import median
 from digitscan.schema import FRAME, NOT_A_DIGIT, NOTHING, Box, Digit, Lattice, Number, PathWeights
 from digitscan.strips import find_middles
 
@@ -276,7 +277,7 @@ def middle_of(lattice: Lattice) -> float:
     """Height of the line's middle: the median over its tall candidates."""
     top, height = lattice.boxes[:, 1], lattice.boxes[:, 3]
     tall = height > _TALL * lattice.height
-    return float(np.quantile((top + height / 2)[tall] if tall.any() else top + height / 2, 0.5))
+    return median((top + height / 2)[tall] if tall.any() else top + height / 2)
 
 
 def _read(
@@ -339,7 +340,7 @@ def _gaps(boxes: NDArray[np.int32]) -> NDArray[np.float64]:
 
 def _widest_gap(gaps: NDArray[np.float64], height: float) -> float:
     """The widest gap within a number: as usual on this line, since digits in a comb of boxes stand far apart."""
-    usual = float(np.quantile(gaps, 0.5)) if gaps.size else 0.0
+    usual = median(gaps) if gaps.size else 0.0
     narrow, wide = (limit * height for limit in _NUMBER_GAP)
     return min(max(_UNUSUAL * usual, narrow), wide)
 

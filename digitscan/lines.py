@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from digitscan.quantile import median
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -49,7 +51,8 @@ def _link(boxes: NDArray[np.int32], height: float) -> list[NDArray[np.intp]]:
     last = _neighbours(boxes[order], height)
     while not np.array_equal(last, further := last[last]):
         last = further
-    return [np.sort(order[last == each]) for each in np.unique(last)]
+    ends = np.flatnonzero(last == np.arange(len(last)))
+    return [np.sort(order[last == end]) for end in ends]
 
 
 def _neighbours(boxes: NDArray[np.int32], height: float) -> NDArray[np.intp]:
@@ -71,8 +74,7 @@ def _neighbours(boxes: NDArray[np.int32], height: float) -> NDArray[np.intp]:
 
 def _merge_columns(parts: list[NDArray[np.intp]], boxes: NDArray[np.int32], height: float) -> list[NDArray[np.intp]]:
     """Parts side by side at the same height are one line: the columns of a table."""
-    # np.median, here or elsewhere on the way of a page, would load numpy.ma, which takes as long as to read ten digits.
-    middles = [float(np.quantile(boxes[part, 1] + boxes[part, 3] / 2, 0.5)) for part in parts]
+    middles = [median(boxes[part, 1] + boxes[part, 3] / 2) for part in parts]
     lines: list[NDArray[np.intp]] = []
     last = -np.inf
     for index in np.argsort(middles):
@@ -96,11 +98,12 @@ def _with_small(
     lines: list[NDArray[np.intp]], tall: NDArray[np.intp], boxes: NDArray[np.int32], height: float
 ) -> list[NDArray[np.intp]]:
     """Give points, dashes and broken pieces to the line whose nearest glyph is closest."""
-    small = np.setdiff1d(np.arange(len(boxes)), tall)
+    is_small = np.ones(len(boxes), np.bool_)
+    is_small[tall] = False
     members = np.concatenate(lines)
     line_of = np.repeat(np.arange(len(lines)), [len(line) for line in lines])
     extra: list[list[int]] = [[] for _ in lines]
-    for index in small:
+    for index in np.flatnonzero(is_small):
         gaps = _gap(boxes[index], boxes[members])
         nearest = gaps.argmin()
         if gaps[nearest] < height:

@@ -26,6 +26,7 @@ from digitscan.ink import find_ink, find_single_ink
 from digitscan.linereader import LineReader
 from digitscan.normalize import normalize, normalize_all
 from digitscan.pool import Loss, LossyPool
+from digitscan.quantile import median
 from digitscan.schema import (
     CLASS_COUNT,
     Ink,
@@ -344,7 +345,7 @@ def _glyphs(page: Page, settings: Settings, sight: Sight) -> PageGlyphs | PageFa
 def _is_too_small(found: PageGlyphs, reduction: int) -> bool:
     """Whether a page that was decoded at a part of its size has digits with fewer rows than the networks see."""
     heights = [lattice.height * np.hypot(*lattice.to_page[:, 0]) / reduction for lattice in found.lattices]
-    return reduction > 1 and len(heights) > 0 and float(np.quantile(heights, 0.5)) < DIGIT_ROWS
+    return reduction > 1 and len(heights) > 0 and median(np.array(heights)) < DIGIT_ROWS
 
 
 def _place(source: str | Rest) -> Rest:

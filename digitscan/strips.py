@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import cv2
 import numpy as np
 
+from digitscan.quantile import median, quantile
 from digitscan.schema import FRAME, NOTHING, STRIP_HEIGHT
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def draw_strip(ink: NDArray[np.uint8], x: int, y: int, boxes: NDArray[np.int32],
     `ink` is uint8 (h, w), the line's ink alone, cut out of the working picture at `x`, `y`; `boxes` int32 (N, 4) are
     its pieces in working pixels, `height` the usual height of its digits.
     """
-    scale = DIGIT_ROWS / max(height, float(np.quantile(boxes[:, 3], 0.9)) / _TALLEST)
+    scale = DIGIT_ROWS / max(height, quantile(boxes[:, 3], 0.9) / _TALLEST)
     size = max(1, round(ink.shape[1] * scale)), max(1, round(ink.shape[0] * scale))
     method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
     small = cv2.resize(ink, size, interpolation=method)
@@ -126,4 +127,4 @@ def _middle(boxes: NDArray[np.int32], height: float) -> tuple[float, float]:
         slope, start = np.polyfit(x, y, 1)
         if abs(slope) <= _STEEPEST:
             return float(start), float(slope)
-    return float(np.quantile(y, 0.5)), 0.0
+    return median(y), 0.0

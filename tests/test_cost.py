@@ -28,9 +28,9 @@ MARGIN = 1.2
 
 DIGITS = 50
 COUNTED = {
-    "pixels given to OpenCV, a pixel of the page": 8.1,
+    "pixels given to OpenCV, a pixel of the page": 7.3,
     "calls of OpenCV, a digit": 5.3,
-    "calls of functions, a digit": 216,
+    "calls of functions, a digit": 198,
     "candidates, a digit": 1.18,
     "columns that the line reader sees, a digit": 41,
 }

@@ -552,13 +552,6 @@ def train(
     start: Annotated[
         Path | None, typer.Option("--from", help="Train this model further, instead of a new one.", metavar="NAME")
     ] = None,
-    teacher: Annotated[
-        list[Path] | None,
-        typer.Option(
-            metavar="NAME",
-            help="Learn what this model says of each picture, instead of the labels; given several times, their mean.",
-        ),
-    ] = None,
     keep_partial: Annotated[bool, typer.Option("--keep-partial", help="On Ctrl-C keep the best epoch so far.")] = False,
     allow_worse: Annotated[
         bool,
@@ -579,7 +572,6 @@ def train(
         validation=validation,
         keep_partial=keep_partial,
         start=start,
-        teachers=teacher or (),
         allow_worse=allow_worse,
         command=_command(),
     )

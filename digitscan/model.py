@@ -126,8 +126,6 @@ class ModelCard:
     command: str
     start_sha256: str = ""
     """Of the `.keras` file whose weights were trained further; empty where the training began with random ones."""
-    teachers: dict[str, str] = field(default_factory=dict)
-    """The models whose answers it learned, by name, with the SHA-256 of their `.keras` files."""
     versions: dict[str, str]
     test_accuracy: float
     test_n: int

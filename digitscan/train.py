@@ -62,7 +62,6 @@ WORSE = 0.001
 """How much less of the test digits a model may read after it learned from corrections."""
 
 PREDICT_BATCH = 500
-_LEAST_PROBABILITY = 1e-7
 NATIVE_NOISE = (b"WARNING: All log messages before absl", b"I0000 ", b"W0000 ")
 """What TensorFlow's C++ part prints at its start, whatever its log level."""
 
@@ -132,8 +131,6 @@ class TrainOptions:
     keep_partial: bool = False
     start: Path | None = None
     """NAME of a model whose weights are trained further; None begins with random ones."""
-    teachers: Sequence[Path] = ()
-    """NAMEs of models of the same kind; with any, their answers are learned instead of the labels."""
     allow_worse: bool = False
     """Write the model even if it unlearned from corrections what it knew."""
     command: str = ""
@@ -209,9 +206,8 @@ def train(
             network = build(options.arch, classes, options.seed)
             if options.start:
                 _take_weights(network, options.start)
-            teachers = [_load_teacher(teacher, network) for teacher in options.teachers]
             before = _accuracies(network, dataset, corrected) if corrected else None
-            fitted = fit(network, recipe, course, options.seed, observer, options.keep_partial, teachers)
+            fitted = fit(network, recipe, course, options.seed, observer, options.keep_partial)
             tuning = _tuning(before, fitted.network, dataset, corrected) if corrected and before else None
             if tuning:
                 observer.tuned(tuning, dataset.source)
@@ -267,10 +263,6 @@ def _worse_name(options: TrainOptions) -> Path:
 def check(options: TrainOptions, corrected: CorrectedDigits | None, strokes: Sequence[Path]) -> None:
     """Raise what `train` would raise for these options, before any work is done for it."""
     _recipe(options)
-    for teacher in options.teachers:
-        load_model(teacher, ".keras")
-    if corrected and options.teachers:
-        raise UsageError("corrections are labels, and with --teacher labels are not learned")
     if corrected and (options.arch is Arch.LINE or not options.start):
         raise UsageError("corrections are for a model that reads digits already: name it with --from")
     if options.start:
@@ -330,15 +322,13 @@ def fit(
     seed: int,
     observer: Observer,
     keep_partial: bool = False,
-    teachers: Sequence[Any] = (),
 ) -> Fitted:
-    """Train `network` on the labels, or on the mean of what `teachers` say.
+    """Train `network`; the best epoch is the one whose average has the least loss on the validation part. This is the
+    loss that is trained for: cross-entropy with labels that aren't smoothed rises from the middle of a training on.
 
-    The best epoch is the one whose average has the least loss on the validation part, and this is the loss that is
-    trained for: the cross-entropy with smoothed labels, or with what the teachers say.
     KeyboardInterrupt ends it early with `keep_partial` and at least one epoch done; else it is passed on.
     """
-    trainer = _Trainer(network, recipe, course, teachers)
+    trainer = _Trainer(network, recipe, course)
     generator = np.random.default_rng(seed)
     best: EpochResult | None = None
     weights, complete, epoch = None, True, 0
@@ -360,20 +350,18 @@ def fit(
 class _Trainer:
     """A network in training, and the average of its weights."""
 
-    def __init__(self, network: Any, recipe: Recipe, course: Course, teachers: Sequence[Any]) -> None:
+    def __init__(self, network: Any, recipe: Recipe, course: Course) -> None:
         import keras
         import tensorflow as tf
 
         self.recipe = recipe
         self.course = course
-        self.teachers = teachers
         self.batch_size = min(recipe.batch_size, course.size)
         self.steps = course.size // self.batch_size
         self.network = network
         self.averaged = keras.models.clone_model(network)
         self.averaged.set_weights(network.get_weights())
         self.predict = predictor(self.averaged)
-        self._validation_truth = self._truths(*course.validation)
         self._optimizer = _optimizer(recipe, recipe.epochs * self.steps)
         self._step = tf.function(self._gradient_step)
 
@@ -409,22 +397,19 @@ class _Trainer:
         """Loss and accuracy of the average where the label is certain."""
         inputs, labels = self.course.validation
         known = labels != UNCERTAIN
-        probabilities, truth = self.predict(inputs)[known], self._validation_truth[known]
-        accuracy = float(np.mean(probabilities.argmax(axis=1) == labels[known]))
-        return float(-(truth * np.log(np.maximum(probabilities, _LEAST_PROBABILITY))).sum(axis=1).mean()), accuracy
+        probabilities, truth = self.predict(inputs)[known], labels[known]
+        accuracy = float(np.mean(probabilities.argmax(axis=1) == truth))
+        return float(np.mean(self._loss(truth, probabilities))), accuracy
 
     def _gradient_step(self, images: Any, labels: Any) -> tuple[Any, Any]:
         """One step of the optimiser and of the average; runs as a TensorFlow graph. Mean loss and accuracy."""
-        import keras
         import tensorflow as tf
 
-        inputs = tf.cast(images, tf.float32)
-        truth = self._truth(inputs, labels)
         with tf.GradientTape() as tape:
-            probabilities = self.network(inputs, training=True)
+            probabilities = self.network(tf.cast(images, tf.float32), training=True)
             known = tf.cast(labels != UNCERTAIN, tf.float32)
             count = tf.maximum(tf.reduce_sum(known), 1.0)
-            loss = tf.reduce_sum(known * keras.losses.categorical_crossentropy(truth, probabilities)) / count
+            loss = tf.reduce_sum(known * self._loss(labels, probabilities)) / count
         variables = self.network.trainable_variables
         self._optimizer.apply(tape.gradient(loss, variables), variables)
         # Young averages look back less far, so that the random start is soon forgotten.
@@ -436,22 +421,12 @@ class _Trainer:
         right = tf.equal(tf.argmax(probabilities, axis=-1, output_type=tf.int32), tf.cast(labels, tf.int32))
         return loss, tf.reduce_sum(tf.cast(right, tf.float32)) / count
 
-    def _truth(self, inputs: Any, labels: Any) -> Any:
-        """The probabilities to learn: those of the teachers for the very same picture (Beyer et al. 2022, Knowledge
-        distillation: A good teacher is patient and consistent), else the labels, smoothed.
-        """
+    def _loss(self, labels: Any, probabilities: Any) -> Any:
+        import keras
         import tensorflow as tf
 
-        if self.teachers:
-            return tf.add_n([teacher(inputs, training=False) for teacher in self.teachers]) / len(self.teachers)
-        classes = self.network.output_shape[-1]
-        smoothing = self.recipe.label_smoothing
-        return (1 - smoothing) * tf.one_hot(labels, classes) + smoothing / classes
-
-    def _truths(self, inputs: NDArray[np.uint8], labels: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """`_truth` of any number of inputs."""
-        parts = [slice(start, start + PREDICT_BATCH) for start in range(0, len(inputs), PREDICT_BATCH)]
-        return np.concatenate([self._truth(inputs[part].astype(np.float32), labels[part]).numpy() for part in parts])
+        truth = tf.one_hot(labels, probabilities.shape[-1])
+        return keras.losses.categorical_crossentropy(truth, probabilities, label_smoothing=self.recipe.label_smoothing)
 
 
 def _optimizer(recipe: Recipe, steps: int) -> Any:
@@ -496,13 +471,6 @@ def _take_weights(network: Any, start: Path) -> None:
         raise UsageError(
             f"{start} is another network, or learned other classes; --from takes one of the same"
         ) from error
-
-
-def _load_teacher(name: Path, network: Any) -> Any:
-    teacher = _load_network(str(name))
-    if (teacher.input_shape, teacher.output_shape) != (network.input_shape, network.output_shape):
-        raise UsageError(f"{name} takes or tells something else; --teacher takes a model of the same classes")
-    return teacher
 
 
 def load_keras(name: str) -> Predictor:
@@ -579,7 +547,6 @@ def _export(
         validation_accuracy=fitted.best.validation_accuracy,
         command=options.command,
         start_sha256=load_model(options.start, ".keras")[1].keras_sha256 if options.start else "",
-        teachers={teacher.name: load_model(teacher, ".keras")[1].keras_sha256 for teacher in options.teachers},
         versions=_versions(),
         test_accuracy=result.accuracy,
         test_n=result.n,

@@ -352,26 +352,6 @@ def test_few_corrected_glyphs_are_seen_several_times_an_epoch() -> None:
     assert not (course.validation[0][:, None] == corrected.images).all(axis=(2, 3)).any()
 
 
-def test_a_model_learns_what_its_teachers_say(mlp: tuple[Path, ModelCard, Recorder], tmp_path: Path) -> None:
-    teacher, taught, _ = mlp
-    images, labels = bars(200)
-    unlabelled = Dataset(Samples(images, np.zeros_like(labels)), dataset().test, source="bars", sha256="0" * 64)
-    card = train(options(tmp_path / "pupil", teachers=[teacher, teacher], epochs=12), unlabelled, Recorder())
-    assert card.test_accuracy >= taught.test_accuracy - 0.1
-    assert card.teachers == {teacher.name: taught.keras_sha256}
-    assert "teachers" in json.loads(model_file(tmp_path / "pupil", ".json").read_text(encoding="utf-8"))
-
-
-def test_no_teachers_for_it(mlp: tuple[Path, ModelCard, Recorder], tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="--teacher takes a model of the same classes"):
-        train(options(tmp_path / "pupil", teachers=[mlp[0]]), dataset(), Recorder(), lessons())
-    with pytest.raises(UsageError, match="labels are not learned"):
-        check(options(tmp_path / "pupil", teachers=[mlp[0]], start=mlp[0]), turned(np.arange(10, dtype=np.uint8)), ())
-    with pytest.raises(ModelError, match="nobody"):
-        check(options(tmp_path / "pupil", teachers=[tmp_path / "nobody"]), None, ())
-    assert not any(tmp_path.iterdir())
-
-
 def test_another_network_is_no_start(mlp: tuple[Path, ModelCard, Recorder], tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="another network"):
         train(options(tmp_path / "further", start=mlp[0], arch=Arch.CNN), dataset(), Recorder())

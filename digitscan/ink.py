@@ -74,23 +74,20 @@ _MIN_CONTRAST = 14
 
 
 class _Survey(NamedTuple):
-    """A page at the scale at which it was measured, dark on light.
-
-    `writing` is the mask without rules, `stroke` its pen's width.
-    """
+    """A page at the scale at which it was measured, dark on light; `stroke` is the width of its pen, not of its rules."""
 
     scale: float
     is_negative: bool
     picture: NDArray[np.uint8]
     contrast: NDArray[np.uint8]
     mask: NDArray[np.bool_]
-    writing: NDArray[np.bool_]
+    rules: NDArray[np.bool_]
     stroke: float
 
     @property
     def is_too_small(self) -> bool:
         """Whether there is writing whose digits have fewer rows than the networks see."""
-        boxes = find_components(self.writing).boxes
+        boxes = find_components(self.mask & ~self.rules).boxes
         return len(boxes) > 0 and digit_height(boxes, self.stroke) < DIGIT_ROWS
 
 
@@ -112,9 +109,10 @@ def find_ink(pixels: NDArray[np.uint8], *, deskew: bool = True) -> Ink:
     else:
         work, to_page = upright(~grey if survey.is_negative else grey, scale, angle)
     if work is survey.picture:
-        return _extract(survey.contrast, survey.mask, to_page)
+        return _extract(survey.contrast, survey.mask, survey.rules, to_page)
     contrast = find_contrast(work)
-    return _extract(contrast, strong(contrast), to_page)
+    mask = strong(contrast)
+    return _extract(contrast, mask, _rules(mask, STROKE), to_page)
 
 
 def _survey(grey: NDArray[np.uint8], scale: float) -> _Survey:
@@ -125,10 +123,9 @@ def _survey(grey: NDArray[np.uint8], scale: float) -> _Survey:
     mask = strong(contrast)
     stroke = _stroke_width(mask)
     rules = _rules(mask, stroke)
-    if not rules.any():
-        return _Survey(scale, is_negative, picture, contrast, mask, mask, stroke)
-    writing = mask & ~rules
-    return _Survey(scale, is_negative, picture, contrast, mask, writing, _stroke_width(writing))
+    if rules.any():
+        stroke = _stroke_width(mask & ~rules)
+    return _Survey(scale, is_negative, picture, contrast, mask, rules, stroke)
 
 
 def find_form_ink(grey: NDArray[np.uint8], printed: NDArray[np.bool_]) -> Ink:
@@ -144,7 +141,8 @@ def find_form_ink(grey: NDArray[np.uint8], printed: NDArray[np.bool_]) -> Ink:
     stroke = _stroke_width(mask & ~_rules(mask, stroke))
     work, to_page = upright(grey, _work_scale(grey.shape, survey_scale, stroke), 0.0)
     contrast = find_contrast(work)
-    return _extract(contrast, strong(contrast), to_page, printed)
+    mask = strong(contrast)
+    return _extract(contrast, mask, _rules(mask, STROKE), to_page, printed)
 
 
 def _spread(printed: NDArray[np.bool_], shape: tuple[int, ...]) -> NDArray[np.bool_]:
@@ -168,18 +166,18 @@ def find_single_ink(pixels: NDArray[np.uint8]) -> Ink:
 def _extract(
     contrast: NDArray[np.uint8],
     mask: NDArray[np.bool_],
+    rules: NDArray[np.bool_],
     to_page: NDArray[np.float64],
     printed: NDArray[np.bool_] | None = None,
 ) -> Ink:
-    rules = _rules(mask, STROKE)
     if printed is not None:
         printed = _spread(printed, mask.shape)
-        rules |= printed
+        rules = rules | printed
     if rules.any():
         # Printed rules are often darker than the pen: without them the threshold follows the pen.
         near = cv2.dilate(rules.view(np.uint8), np.ones((3, 3), np.uint8)) > 0
         inked = contrast > _threshold(contrast[~near])
-        rules |= _rules(inked, STROKE)
+        rules = rules | _rules(inked, STROKE)
         mask = inked & ~rules
         if printed is not None:
             mask |= inked & printed & _bridged(mask)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -11,23 +13,30 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-class Components(NamedTuple):
-    """N parts, connected by sides or corners.
+@dataclass(frozen=True, eq=False)
+class Components:
+    """N parts, connected by sides or corners, of a mask of this `shape`.
 
-    `labels` is int32 (H, W): 0 on paper, and 1 to N on the parts; `boxes` int32 (N, 4): x, y, width and height;
-    `areas` int (N,), in pixels. `places` int (P,) are the pixels of all parts, in the flattened picture, and `owners`
-    int32 (P,) their labels.
+    `boxes` is int32 (N, 4): x, y, width and height; `areas` int (N,), in pixels. `places` int (P,) are the pixels of
+    all parts, in the flattened picture, and `owners` int32 (P,) say whose they are, from 1 to N.
     """
 
-    labels: NDArray[np.int32]
+    shape: tuple[int, ...]
     boxes: NDArray[np.int32]
     areas: NDArray[np.intp]
     places: NDArray[np.intp]
     owners: NDArray[np.int32]
 
+    @cached_property
+    def labels(self) -> NDArray[np.int32]:
+        """The owner of every pixel, int32 (H, W), 0 on paper."""
+        labels = np.zeros(self.shape, np.int32)
+        labels.reshape(-1)[self.places] = self.owners
+        return labels
+
     def mask(self, chosen: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """Where the chosen parts are, bool (H, W); `chosen` is bool (N,)."""
-        mask = np.zeros(self.labels.shape, np.bool_)
+        mask = np.zeros(self.shape, np.bool_)
         mask.reshape(-1)[self.places[chosen[self.owners - 1]]] = True
         return mask
 
@@ -37,8 +46,6 @@ def find_components(mask: NDArray[np.bool_]) -> Components:
     rows = rows_with_ink(mask)
     inked = mask[rows]
     count, found = cv2.connectedComponents(inked.view(np.uint8), connectivity=8)
-    labels = np.zeros(mask.shape, np.int32)
-    labels[rows] = found
     inside = np.flatnonzero(inked)
     owners = np.asarray(found.reshape(-1)[inside], np.int32)
     y, x = np.divmod(inside, mask.shape[1])
@@ -48,7 +55,7 @@ def find_components(mask: NDArray[np.bool_]) -> Components:
         np.minimum.at(low[:, axis], owners, along)
         np.maximum.at(high[:, axis], owners, along + 1)
     boxes = np.hstack([low, high - low])[1:]
-    return Components(labels, boxes, np.bincount(owners, minlength=count)[1:], y * mask.shape[1] + x, owners)
+    return Components(mask.shape, boxes, np.bincount(owners, minlength=count)[1:], y * mask.shape[1] + x, owners)
 
 
 def rows_with_ink(mask: NDArray[np.bool_]) -> NDArray[np.intp]:

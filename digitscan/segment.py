@@ -335,7 +335,7 @@ def _cut_out(
     places = [np.s_[:height, left : left + width] for left, (height, width) in zip(lefts, shapes, strict=True)]
     for place, window in zip(places, windows, strict=True):
         levels[place], atoms[place] = level[window], atom_map[window]
-    orders = np.full(atom_map.max() + 2, -1, np.int16)
+    orders = np.full(atoms.max() + 2, -1, np.int16)
     orders[members] = np.arange(len(members))
     order, (start, stop) = orders[atoms], np.repeat(lattice.edges.T, widths, axis=1)
     inks = _soft_ink(levels, (order >= start) & (order < stop), atoms >= 0)

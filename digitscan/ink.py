@@ -74,7 +74,7 @@ _MIN_CONTRAST = 14
 
 
 class _Survey(NamedTuple):
-    """A page at the scale at which it was measured, dark on light; `stroke` is the width of its pen, not of its rules."""
+    """A page at the scale at which it was measured, dark on light; `stroke` is the pen's width, without the rules."""
 
     scale: float
     is_negative: bool

@@ -28,7 +28,7 @@ MARGIN = 1.2
 
 DIGITS = 50
 COUNTED = {
-    "pixels given to OpenCV, a pixel of the page": 7.3,
+    "pixels given to OpenCV, a pixel of the page": 6.2,
     "calls of OpenCV, a digit": 5.3,
     "calls of functions, a digit": 198,
     "candidates, a digit": 1.18,

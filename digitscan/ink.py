@@ -110,9 +110,7 @@ def find_ink(pixels: NDArray[np.uint8], *, deskew: bool = True) -> Ink:
         work, to_page = upright(~grey if survey.is_negative else grey, scale, angle)
     if work is survey.picture:
         return _extract(survey.contrast, survey.mask, survey.rules, to_page)
-    contrast = find_contrast(work)
-    mask = strong(contrast)
-    return _extract(contrast, mask, _rules(mask, STROKE), to_page)
+    return _extract_anew(work, to_page)
 
 
 def _survey(grey: NDArray[np.uint8], scale: float) -> _Survey:
@@ -121,11 +119,14 @@ def _survey(grey: NDArray[np.uint8], scale: float) -> _Survey:
     picture = ~picture if is_negative else picture
     contrast = find_contrast(picture)
     mask = strong(contrast)
+    return _Survey(scale, is_negative, picture, contrast, mask, *_rules_and_pen(mask))
+
+
+def _rules_and_pen(mask: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], float]:
+    """The rules in a mask, and the width of the strokes that are none."""
     stroke = _stroke_width(mask)
     rules = _rules(mask, stroke)
-    if rules.any():
-        stroke = _stroke_width(mask & ~rules)
-    return _Survey(scale, is_negative, picture, contrast, mask, rules, stroke)
+    return rules, _stroke_width(mask & ~rules) if rules.any() else stroke
 
 
 def find_form_ink(grey: NDArray[np.uint8], printed: NDArray[np.bool_]) -> Ink:
@@ -137,12 +138,9 @@ def find_form_ink(grey: NDArray[np.uint8], printed: NDArray[np.bool_]) -> Ink:
     survey_scale = _survey_scale(grey.shape)
     mask = strong(find_contrast(_resize(grey, survey_scale)))
     mask &= ~_spread(printed, mask.shape)
-    stroke = _stroke_width(mask)
-    stroke = _stroke_width(mask & ~_rules(mask, stroke))
+    _, stroke = _rules_and_pen(mask)
     work, to_page = upright(grey, _work_scale(grey.shape, survey_scale, stroke), 0.0)
-    contrast = find_contrast(work)
-    mask = strong(contrast)
-    return _extract(contrast, mask, _rules(mask, STROKE), to_page, printed)
+    return _extract_anew(work, to_page, printed)
 
 
 def _spread(printed: NDArray[np.bool_], shape: tuple[int, ...]) -> NDArray[np.bool_]:
@@ -161,6 +159,15 @@ def find_single_ink(pixels: NDArray[np.uint8]) -> Ink:
     if pixels.ndim == 2 and max(pixels.shape) <= _CLEAN_SIDE and np.mean(border == 0) > _CLEAN_BORDER:
         return Ink(pixels > 127, pixels, STROKE, np.eye(2, 3))
     return find_ink(pixels, deskew=False)
+
+
+def _extract_anew(
+    work: NDArray[np.uint8], to_page: NDArray[np.float64], printed: NDArray[np.bool_] | None = None
+) -> Ink:
+    """The ink of a working picture, dark on light, that is not that of the survey."""
+    contrast = find_contrast(work)
+    mask = strong(contrast)
+    return _extract(contrast, mask, _rules(mask, STROKE), to_page, printed)
 
 
 def _extract(

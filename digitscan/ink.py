@@ -29,6 +29,9 @@ _TOLERANCE = (0.8, 1.25)
 _RULE_LENGTH = 24.0
 """In stroke widths: a straight run this long isn't part of a digit."""
 
+_PICTURE_LENGTH = 10.0
+"""In stroke widths: what runs through a whole picture is a rule only where that is longer than a digit."""
+
 _SIDE_LENGTH = 6.0
 """In stroke widths: the shortest side of a box."""
 
@@ -43,6 +46,9 @@ _STRONG_CONTRAST = 40
 
 _LIGHT_SKEWNESS = 0.2
 """Least skewness of the greys on a page that is light on dark; on blank paper it is nearly 0."""
+
+_LIGHT_AROUND = 63
+"""In pixels, as far as a picture is that large: what is around a pixel is more paper than the thickest stroke."""
 
 _LIGHT_PIXELS = 500_000
 """Of a larger page every second row is looked at for that, or fewer, so that at least half as many pixels are."""
@@ -221,7 +227,8 @@ def _survey_scale(shape: tuple[int, ...]) -> float:
 
 def _is_light_on_dark(grey: NDArray[np.uint8]) -> bool:
     """Ink is the minority: whether the rare pixels, compared with what is around them, are clearly the bright ones."""
-    side = max(15, min(grey.shape) // 8) | 1
+    shorter = min(grey.shape)
+    side = max(min(shorter, _LIGHT_AROUND), shorter // 8) | 1
     around = cv2.blur(grey, (side, side))
     rows = slice(None, None, 1 + grey.size // _LIGHT_PIXELS)
     grey, around = grey[rows], around[rows]
@@ -348,12 +355,16 @@ def _rules(mask: NDArray[np.bool_], stroke: float) -> NDArray[np.bool_]:
     """Pixels of long, nearly straight lines and of the sides of boxes, without the strokes that cross them."""
     ink = mask.view(np.uint8)
     upright = _transposed(ink)
-    long = _RULE_LENGTH * stroke
-    across, down = _runs(ink, stroke, long), _transposed(_runs(upright, stroke, long))
+
+    def runs(ink: NDArray[np.uint8], length: float) -> NDArray[np.uint8]:
+        small = ink.shape[1] < _PICTURE_LENGTH * stroke
+        return np.zeros_like(ink) if small else _runs(ink, stroke, length * stroke)
+
+    across, down = runs(ink, _RULE_LENGTH), _transposed(runs(upright, _RULE_LENGTH))
     if across.any():
-        down = down | _transposed(_spanning(_runs(upright, stroke, _SIDE_LENGTH * stroke), _transposed(across)))
+        down = down | _transposed(_spanning(runs(upright, _SIDE_LENGTH), _transposed(across)))
     if down.any():
-        across = across | _spanning(_runs(ink, stroke, _SIDE_LENGTH * stroke), down)
+        across = across | _spanning(runs(ink, _SIDE_LENGTH), down)
     return (across | down) > 0
 
 

@@ -44,6 +44,12 @@ def found_on_page(pixels: Pixels) -> NDArray[np.bool_]:
     return on_page(find_ink(pixels), pixels.shape)
 
 
+def cut_out(pixels: Pixels) -> Pixels:
+    """Without any paper around the writing."""
+    x, y, width, height = cv2.boundingRect(written(pixels).view(np.uint8))
+    return pixels[y : y + height, x : x + width]
+
+
 def turned(pixels: Pixels, degrees: float) -> Pixels:
     height, width = pixels.shape[:2]
     turn = cv2.getRotationMatrix2D((width / 2, height / 2), degrees, 1.0)
@@ -236,6 +242,14 @@ def test_a_long_dash_of_a_one_or_a_seven_is_no_rule() -> None:
     page = write_page(["1717171717"], 60)
     found, true = found_on_page(page.pixels), written(page.pixels)
     assert (found & true).sum() > 0.9 * true.sum()
+
+
+@pytest.mark.parametrize("line", ["2", "7", "1727", "2112"])
+def test_strokes_through_a_picture_without_margin_are_no_rules(line: str) -> None:
+    for hand in range(5):
+        pixels = cut_out(write_page([line], 40, hand=hand).pixels)
+        found, true = found_on_page(pixels), written(pixels)
+        assert (found & true).sum() > 0.9 * true.sum()
 
 
 # --- skew and scale ---

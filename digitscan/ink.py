@@ -6,7 +6,8 @@ Everything is measured in stroke widths of the page's own pen, so that a 75-dpi 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 
 STROKE = 4.0
 """Stroke width in pixels that pages are scaled to; thin enough to be fast, thick enough to be cut apart."""
+
+_HEIGHT = 28.0
+"""Least height of a digit in pixels that pages are scaled to, for pens that are thick beside the digits."""
 
 _TOLERANCE = (0.8, 1.25)
 """Scales that aren't worth an interpolation."""
@@ -52,6 +56,12 @@ _LIGHT_AROUND = 63
 
 _LIGHT_PIXELS = 500_000
 """Of a larger page every second row is looked at for that, or fewer, so that at least half as many pixels are."""
+
+_AROUND = 0.98
+"""Share of a picture's border: more ink lies all around, less touches no side."""
+
+_MARGIN = (4, 0.1)
+"""Of a picture that the digit fills, in pixels at least, and as a share of its longer side."""
 
 _CLEAN_SIDE = 64
 """A picture of one digit no larger than this may come without paper, as cut out by another program."""
@@ -90,11 +100,8 @@ class _Survey(NamedTuple):
     rules: NDArray[np.bool_]
     stroke: float
 
-    @property
-    def is_too_small(self) -> bool:
-        """Whether there is writing whose digits have fewer rows than the networks see."""
-        boxes = find_components(self.mask & ~self.rules).boxes
-        return len(boxes) > 0 and digit_height(boxes, self.stroke) < DIGIT_ROWS
+    height: float
+    """Usual height of a digit; infinite where nothing is written."""
 
 
 def find_ink(pixels: NDArray[np.uint8], *, deskew: bool = True) -> Ink:
@@ -105,10 +112,10 @@ def find_ink(pixels: NDArray[np.uint8], *, deskew: bool = True) -> Ink:
     """
     grey = to_grey(pixels)
     survey = _survey(grey, _survey_scale(grey.shape))
-    while survey.scale < 1 and survey.is_too_small:
+    while survey.scale < 1 and survey.height < DIGIT_ROWS:  # Fewer rows than the networks see.
         survey = _survey(grey, 2 * survey.scale)
     angle = _skew(survey.mask) if deskew else 0.0
-    scale = _work_scale(grey.shape, survey.scale, survey.stroke)
+    scale = _work_scale(grey.shape, survey.scale, survey.stroke, survey.height)
     if scale <= survey.scale:  # The survey has all that is to be seen, and fewer pixels.
         work, to_survey = upright(survey.picture, scale / survey.scale, angle)
         to_page = to_survey / survey.scale
@@ -125,14 +132,18 @@ def _survey(grey: NDArray[np.uint8], scale: float) -> _Survey:
     picture = ~picture if is_negative else picture
     contrast = find_contrast(picture)
     mask = strong(contrast)
-    return _Survey(scale, is_negative, picture, contrast, mask, *_rules_and_pen(mask))
+    return _Survey(scale, is_negative, picture, contrast, mask, *_rules_and_writing(mask))
 
 
-def _rules_and_pen(mask: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], float]:
-    """The rules in a mask, and the width of the strokes that are none."""
+def _rules_and_writing(mask: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], float, float]:
+    """The rules in a mask, and of what is none the stroke's width and the usual height of a digit."""
     stroke = _stroke_width(mask)
     rules = _rules(mask, stroke)
-    return rules, _stroke_width(mask & ~rules) if rules.any() else stroke
+    if rules.any():
+        mask = mask & ~rules
+        stroke = _stroke_width(mask)
+    boxes = find_components(mask).boxes
+    return rules, stroke, digit_height(boxes, stroke) if len(boxes) else math.inf
 
 
 def find_form_ink(grey: NDArray[np.uint8], printed: NDArray[np.bool_]) -> Ink:
@@ -144,8 +155,8 @@ def find_form_ink(grey: NDArray[np.uint8], printed: NDArray[np.bool_]) -> Ink:
     survey_scale = _survey_scale(grey.shape)
     mask = strong(find_contrast(_resize(grey, survey_scale)))
     mask &= ~_spread(printed, mask.shape)
-    _, stroke = _rules_and_pen(mask)
-    work, to_page = upright(grey, _work_scale(grey.shape, survey_scale, stroke), 0.0)
+    _, stroke, height = _rules_and_writing(mask)
+    work, to_page = upright(grey, _work_scale(grey.shape, survey_scale, stroke, height), 0.0)
     return _extract_anew(work, to_page, printed)
 
 
@@ -159,12 +170,39 @@ def _spread(printed: NDArray[np.bool_], shape: tuple[int, ...]) -> NDArray[np.bo
 def find_single_ink(pixels: NDArray[np.uint8]) -> Ink:
     """The ink of a picture of one digit.
 
-    A picture that is bright on pure black already, as those of MNIST are, is taken as it is.
+    A picture that is bright on pure black already, as those of MNIST are, is taken as it is. One that was cut out so
+    closely that the digit touches its sides gets a margin first: without, its ink may be more than its paper.
     """
-    border = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
-    if pixels.ndim == 2 and max(pixels.shape) <= _CLEAN_SIDE and np.mean(border == 0) > _CLEAN_BORDER:
+    is_clean = max(pixels.shape) <= _CLEAN_SIDE and np.mean(_border(pixels) == 0) > _CLEAN_BORDER
+    if pixels.ndim == 2 and is_clean:
         return Ink(pixels > 127, pixels, STROKE, np.eye(2, 3))
-    return find_ink(pixels, deskew=False)
+    grey = to_grey(pixels)
+    paper = _touched_paper(grey)
+    if paper is None:
+        return find_ink(grey, deskew=False)
+    margin = max(_MARGIN[0], round(_MARGIN[1] * max(grey.shape)))
+    framed = cv2.copyMakeBorder(grey, margin, margin, margin, margin, cv2.BORDER_CONSTANT, value=paper)
+    ink = find_ink(np.asarray(framed, np.uint8), deskew=False)
+    return replace(ink, to_page=ink.to_page - [[0, 0, margin], [0, 0, margin]])
+
+
+def _touched_paper(grey: NDArray[np.uint8]) -> float | None:
+    """Brightness of the paper in a picture whose sides the ink touches, most of which are paper; None for others.
+
+    Ink all around is a box, and what is darker than paper but not than the paper around it is a shadow.
+    """
+    contrast = find_contrast(grey)
+    is_light = grey > _otsu(_counts(grey))
+    share = _border(is_light).mean()
+    shares = (share, _border(contrast > _otsu(_counts(contrast))).mean())
+    if not all(1 - _AROUND < part < _AROUND for part in shares):
+        return None
+    return float(np.median(grey[is_light == (share > 0.5)]))
+
+
+def _border(picture: NDArray[Any]) -> NDArray[Any]:
+    """The pixels along the sides of a picture (H, W, ...); (2 W + 2 H, ...)."""
+    return np.concatenate([picture[0], picture[-1], picture[:, 0], picture[:, -1]])
 
 
 def _extract_anew(
@@ -255,12 +293,12 @@ def _resize(grey: NDArray[np.uint8], scale: float) -> NDArray[np.uint8]:
     return np.asarray(cv2.resize(grey, (width, height), interpolation=method), np.uint8)
 
 
-def _work_scale(shape: tuple[int, ...], survey_scale: float, stroke: float) -> float:
-    """From page to working picture, which is the survey or the page itself where its stroke is about `STROKE`.
+def _work_scale(shape: tuple[int, ...], survey_scale: float, stroke: float, height: float) -> float:
+    """From page to working picture, which is the survey or the page itself where that is about the right size.
 
-    `stroke` is the pen's width in the survey.
+    `stroke` is the pen's width in the survey, `height` that of a digit.
     """
-    scale = survey_scale * STROKE / stroke
+    scale = survey_scale * max(STROKE / stroke, _HEIGHT / height)
     for known in (survey_scale, 1.0):
         if _TOLERANCE[0] < scale / known < _TOLERANCE[1]:
             return known

@@ -34,7 +34,7 @@ _RULE_LENGTH = 24.0
 """In stroke widths: a straight run this long isn't part of a digit."""
 
 _PICTURE_LENGTH = 10.0
-"""In stroke widths: what runs through a whole picture is a rule only where that is longer than a digit."""
+"""In stroke widths: what runs through a whole picture is a rule only where that is longer than a digit, or in a box."""
 
 _SIDE_LENGTH = 6.0
 """In stroke widths: the shortest side of a box."""
@@ -394,8 +394,10 @@ def _rules(mask: NDArray[np.bool_], stroke: float) -> NDArray[np.bool_]:
     ink = mask.view(np.uint8)
     upright = _transposed(ink)
 
+    is_box = _border(mask).mean() > _AROUND
+
     def runs(ink: NDArray[np.uint8], length: float) -> NDArray[np.uint8]:
-        small = ink.shape[1] < _PICTURE_LENGTH * stroke
+        small = not is_box and ink.shape[1] < _PICTURE_LENGTH * stroke
         return np.zeros_like(ink) if small else _runs(ink, stroke, length * stroke)
 
     across, down = runs(ink, _RULE_LENGTH), _transposed(runs(upright, _RULE_LENGTH))

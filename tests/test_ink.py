@@ -11,6 +11,7 @@ from hypothesis.extra.numpy import array_shapes, arrays
 from writing import PAPER, PEN, all_digits, noisy, on_paper, write_page
 
 from digitscan.ink import STROKE, _runs, find_ink, find_single_ink
+from digitscan.strips import DIGIT_ROWS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -293,6 +294,12 @@ def test_strokes_are_measured_and_scaled_to_one_width(width: int) -> None:
     assert found.stroke * found.to_page[0, 0] == pytest.approx(width, rel=0.25)
 
 
+def test_a_thick_pen_leaves_a_digit_the_rows_that_a_network_sees() -> None:
+    pixels = write_page(LINES, 36, margin=36).pixels
+    thick = np.asarray(cv2.erode(pixels, np.ones((9, 9), np.uint8)), np.uint8)
+    assert 36 / find_ink(thick).to_page[0, 0] > DIGIT_ROWS
+
+
 @pytest.mark.parametrize("height", [24, 60, 120])
 def test_digits_have_about_the_same_size_at_any_resolution(height: int) -> None:
     ink = find_ink(write_page(LINES, height, margin=height).pixels)
@@ -327,6 +334,28 @@ def test_a_digit_on_paper_is_found(sigma: float) -> None:
     page = write_page(["5"], 60)
     ink = find_single_ink(noisy(page.pixels, sigma))
     assert overlap(on_page(ink, page.pixels.shape), written(page.pixels)) > 0.7
+
+
+@pytest.mark.parametrize("height", [16, 30, 90])
+@pytest.mark.parametrize("is_negative", [False, True])
+def test_a_digit_cut_out_without_paper_is_found(height: int, is_negative: bool) -> None:
+    for digit in "0234568":
+        pixels = cut_out(write_page([digit], height).pixels)
+        found = on_page(find_single_ink(~pixels if is_negative else pixels), pixels.shape)
+        true = written(pixels)
+        near = cv2.dilate(true.view(np.uint8), np.ones((2 * (height // 30) + 3,) * 2, np.uint8)) > 0
+        assert (found & true).sum() > 0.9 * true.sum()
+        assert not (found & ~near).any()
+
+
+def test_a_box_around_a_digit_and_a_shadow_on_it_are_no_digit_that_touches_its_sides() -> None:
+    pixels = write_page(["5"], 60).pixels
+    light = np.linspace(1.0, 0.5, pixels.shape[1])
+    boxed = cv2.copyMakeBorder(pixels, 3, 3, 3, 3, cv2.BORDER_CONSTANT, value=(PRINT,) * 3)
+    inside = on_page(find_single_ink(np.asarray(boxed, np.uint8)), boxed.shape)[3:-3, 3:-3]
+    shaded = (pixels * light[:, None] if pixels.ndim == 3 else pixels * light).astype(np.uint8)
+    assert overlap(inside, written(pixels)) > 0.7
+    assert overlap(on_page(find_single_ink(shaded), pixels.shape), written(pixels)) > 0.7
 
 
 # --- whatever comes ---

@@ -108,7 +108,8 @@ def find_ink(pixels: NDArray[np.uint8], *, deskew: bool = True) -> Ink:
     """The ink of one page.
 
     `pixels` is uint8, (H, W) grey or (H, W, 3) BGR, dark ink on light paper or the other way round.
-    Returns the ink in a picture scaled to `STROKE` and turned upright. With `deskew` false the page isn't turned.
+    Returns the ink in a picture turned upright and scaled to `STROKE`, or larger where digits would be low. With
+    `deskew` false the page isn't turned.
     """
     grey = to_grey(pixels)
     survey = _survey(grey, _survey_scale(grey.shape))
@@ -173,8 +174,8 @@ def find_single_ink(pixels: NDArray[np.uint8]) -> Ink:
     A picture that is bright on pure black already, as those of MNIST are, is taken as it is. One that was cut out so
     closely that the digit touches its sides gets a margin first: without, its ink may be more than its paper.
     """
-    is_clean = max(pixels.shape) <= _CLEAN_SIDE and np.mean(_border(pixels) == 0) > _CLEAN_BORDER
-    if pixels.ndim == 2 and is_clean:
+    is_small = pixels.ndim == 2 and max(pixels.shape) <= _CLEAN_SIDE
+    if is_small and np.mean(_border(pixels) == 0) > _CLEAN_BORDER:
         return Ink(pixels > 127, pixels, STROKE, np.eye(2, 3))
     grey = to_grey(pixels)
     paper = _touched_paper(grey)
@@ -191,17 +192,24 @@ def _touched_paper(grey: NDArray[np.uint8]) -> float | None:
 
     Ink all around is a box, and what is darker than paper but not than the paper around it is a shadow.
     """
-    contrast = find_contrast(grey)
-    is_light = grey > _otsu(_counts(grey))
-    share = _border(is_light).mean()
-    shares = (share, _border(contrast > _otsu(_counts(contrast))).mean())
-    if not all(1 - _AROUND < part < _AROUND for part in shares):
+    is_light = _brighter(grey)
+    if not (_is_touched(is_light) and _is_touched(_brighter(find_contrast(grey)))):
         return None
-    return float(np.median(grey[is_light == (share > 0.5)]))
+    return float(np.median(grey[is_light == (_border(is_light).mean() > 0.5)]))
+
+
+def _brighter(picture: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """The brighter of a picture's two classes of pixels; bool (H, W)."""
+    return np.asarray(picture > _otsu(_counts(picture)))
+
+
+def _is_touched(mask: NDArray[np.bool_]) -> bool:
+    """Whether the sides of a picture cross the outline of what is in it."""
+    return bool(1 - _AROUND < _border(mask).mean() < _AROUND)
 
 
 def _border(picture: NDArray[Any]) -> NDArray[Any]:
-    """The pixels along the sides of a picture (H, W, ...); (2 W + 2 H, ...)."""
+    """The pixels along the sides of a picture (H, W): (2 W + 2 H,), the corners twice."""
     return np.concatenate([picture[0], picture[-1], picture[:, 0], picture[:, -1]])
 
 
@@ -393,12 +401,10 @@ def _rules(mask: NDArray[np.bool_], stroke: float) -> NDArray[np.bool_]:
     """Pixels of long, nearly straight lines and of the sides of boxes, without the strokes that cross them."""
     ink = mask.view(np.uint8)
     upright = _transposed(ink)
-
-    is_box = _border(mask).mean() > _AROUND
+    least = 0 if _border(mask).mean() > _AROUND else _PICTURE_LENGTH * stroke
 
     def runs(ink: NDArray[np.uint8], length: float) -> NDArray[np.uint8]:
-        small = not is_box and ink.shape[1] < _PICTURE_LENGTH * stroke
-        return np.zeros_like(ink) if small else _runs(ink, stroke, length * stroke)
+        return np.zeros_like(ink) if ink.shape[1] < least else _runs(ink, stroke, length * stroke)
 
     across, down = runs(ink, _RULE_LENGTH), _transposed(runs(upright, _RULE_LENGTH))
     if across.any():

@@ -351,9 +351,9 @@ def test_a_digit_cut_out_without_paper_is_found(height: int, is_negative: bool) 
 def test_a_box_around_a_digit_and_a_shadow_on_it_are_no_digit_that_touches_its_sides() -> None:
     pixels = write_page(["5"], 60).pixels
     light = np.linspace(1.0, 0.5, pixels.shape[1])
-    boxed = cv2.copyMakeBorder(pixels, 3, 3, 3, 3, cv2.BORDER_CONSTANT, value=(PRINT,) * 3)
+    boxed = cv2.copyMakeBorder(pixels, 3, 3, 3, 3, cv2.BORDER_CONSTANT, value=PRINT)
     inside = on_page(find_single_ink(np.asarray(boxed, np.uint8)), boxed.shape)[3:-3, 3:-3]
-    shaded = (pixels * light[:, None] if pixels.ndim == 3 else pixels * light).astype(np.uint8)
+    shaded = (pixels * light).astype(np.uint8)
     assert overlap(inside, written(pixels)) > 0.7
     assert overlap(on_page(find_single_ink(shaded), pixels.shape), written(pixels)) > 0.7
 

@@ -58,15 +58,13 @@ def find_components(mask: NDArray[np.bool_]) -> Components:
     return Components(mask.shape, boxes, np.bincount(owners, minlength=count)[1:], y * mask.shape[1] + x, owners)
 
 
-def rows_with_ink(mask: NDArray[np.bool_]) -> NDArray[np.intp]:
-    """The rows of a mask, bool (H, W), that have ink, and blank ones above and below; without any, the first two.
+def rows_with_ink(mask: NDArray[np.bool_], around: int = 1) -> NDArray[np.intp]:
+    """The rows of a mask, bool (H, W), that have ink, and at least so many `around` each; without any, the first ones.
 
     Taken together they hold the same parts, as far from their paper, and in the same order: OpenCV numbers parts by
     blocks of two rows, so rows go in pairs.
     """
-    pairs = np.add.reduceat(mask.any(axis=1), np.arange(0, len(mask), 2), dtype=np.bool_)
-    near = pairs.copy()
-    near[1:] |= pairs[:-1]
-    near[:-1] |= pairs[1:]
-    near[0] |= not near.any()
+    pairs = np.add.reduceat(mask.any(axis=1), np.arange(0, len(mask), 2), dtype=np.bool_).view(np.uint8)
+    pairs[0] |= not pairs.any()
+    near = cv2.dilate(pairs[:, None], np.ones((2 * -(-around // 2) + 1, 1), np.uint8)) > 0
     return np.flatnonzero(np.repeat(near, 2)[: len(mask)])

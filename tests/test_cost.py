@@ -28,8 +28,8 @@ MARGIN = 1.2
 
 DIGITS = 50
 COUNTED = {
-    "pixels given to OpenCV, a pixel of the page": 6.2,
-    "calls of OpenCV, a digit": 5.3,
+    "pixels given to OpenCV, a pixel of the page": 3.95,
+    "calls of OpenCV, a digit": 5.1,
     "calls of functions, a digit": 198,
     "candidates, a digit": 1.18,
     "columns that the line reader sees, a digit": 41,

@@ -6,11 +6,10 @@ import cv2
 import numpy as np
 import pytest
 from hypothesis import example, given, settings
-from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from writing import PAPER, PEN, all_digits, noisy, on_paper, write_page
 
-from digitscan.ink import STROKE, _runs, find_ink, find_single_ink
+from digitscan.ink import STROKE, find_ink, find_single_ink
 from digitscan.strips import DIGIT_ROWS
 
 if TYPE_CHECKING:
@@ -383,19 +382,6 @@ def test_the_page_itself_is_left_alone() -> None:
         find_ink(page)
         find_single_ink(page)
         np.testing.assert_array_equal(page, before)
-
-
-@given(
-    arrays(np.bool_, array_shapes(min_dims=2, max_dims=2, max_side=70), fill=st.just(True)),
-    st.floats(1, 3),
-    st.integers(3, 60),
-)
-def test_runs_are_those_of_the_whole_picture(mask: NDArray[np.bool_], stroke: float, length: int) -> None:
-    ink, thickness = mask.view(np.uint8), round(1.8 * stroke)
-    loose = cv2.dilate(ink, np.ones((3, 1), np.uint8))
-    long = cv2.morphologyEx(loose, cv2.MORPH_OPEN, np.ones((1, length), np.uint8))
-    crossing = cv2.morphologyEx(ink, cv2.MORPH_OPEN, np.ones((thickness, 1), np.uint8))
-    np.testing.assert_array_equal(_runs(ink, stroke, length), ink & long & (1 - crossing))
 
 
 @pytest.mark.parametrize(("height", "scale"), [(26, 1.0), (50, 0.5)])

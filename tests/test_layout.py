@@ -22,6 +22,7 @@ LAYERS = (
     {
         "turn",
         "colour",
+        "rules",
         "allographs",
         "backgrounds",
         "hands",

@@ -1,0 +1,121 @@
+"""Finds printed rules and the sides of boxes in a mask of ink.
+
+They are found on whole pictures of one bit a pixel, eight pixels to a byte (after D. S. Bloomberg, Implementation
+efficiency of binary morphology, 2002): most pages have no rules, and it should cost little to know that.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+
+from digitscan.components import find_components
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_LENGTH = 24.0
+"""In stroke widths: a straight run this long isn't part of a digit."""
+
+_PICTURE_LENGTH = 10.0
+"""In stroke widths: what runs through a whole picture is a rule only where that is longer than a digit, or in a box."""
+
+_SIDE_LENGTH = 6.0
+"""In stroke widths: the shortest side of a box."""
+
+_THICKNESS = 1.8
+"""In stroke widths: where ink on a rule is thicker than this, a pen stroke crosses it."""
+
+_REACH, _ASIDE = 4, 2
+"""In pixels: a side of a box ends so near to the next one, along its own direction and across it."""
+
+
+def find_rules(mask: NDArray[np.bool_], stroke: float, *, framed: bool) -> NDArray[np.bool_]:
+    """Pixels of long, nearly straight lines and of the sides of boxes, without the strokes that cross them.
+
+    `mask` is bool (H, W), as is the result; `stroke` is the pen's width in pixels. In a `framed` picture, ink from side
+    to side is a rule, however small the picture.
+    """
+    rows, columns = _packed(mask.view(np.uint8)), _packed(_transposed(mask.view(np.uint8)))
+    least = 0 if framed else _PICTURE_LENGTH * stroke
+
+    def runs(along: NDArray[np.uint8], across: NDArray[np.uint8], length: float) -> NDArray[np.uint8]:
+        if len(along) < least:
+            return np.zeros((len(along), len(across)), np.uint8)
+        return _runs(along, across, round(length * stroke), round(_THICKNESS * stroke))
+
+    level, upright = _transposed(runs(columns, rows, _LENGTH)), runs(rows, columns, _LENGTH)
+    if level.any():
+        upright |= _spanning(runs(rows, columns, _SIDE_LENGTH), level, axis=1)
+    if upright.any():
+        level |= _spanning(_transposed(runs(columns, rows, _SIDE_LENGTH)), upright, axis=0)
+    return (level | upright) > 0
+
+
+def _transposed(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return np.asarray(cv2.transpose(picture), np.uint8)
+
+
+def _packed(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Eight pixels of a row in each byte, the first one highest."""
+    return np.packbits(picture, axis=1)
+
+
+def _runs(along: NDArray[np.uint8], across: NDArray[np.uint8], length: int, thickness: int) -> NDArray[np.uint8]:
+    """Upright runs of `length` pixels that may wander by one, where the ink is less than `thickness` wide.
+
+    `along` is the packed picture, uint8 (H, W / 8), `across` the packed transposed one, (W, H / 8). Returns 1 for
+    pixels of runs, uint8 (H, W).
+    """
+    long = along & _opened(_widened(along), length)
+    if not long.any():
+        return np.zeros((len(along), len(across)), np.uint8)
+    crossing = _transposed(_unpacked(_opened(across, thickness), len(along)))
+    return _unpacked(long, len(across)) & ~crossing
+
+
+def _unpacked(packed: NDArray[np.uint8], width: int) -> NDArray[np.uint8]:
+    return np.unpackbits(packed, axis=1, count=width)
+
+
+def _widened(packed: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Ink, and the pixels on its left and right."""
+    wide = np.asarray(packed | packed << 1 | packed >> 1, np.uint8)
+    wide[:, 1:] |= packed[:, :-1] << 7
+    wide[:, :-1] |= packed[:, 1:] >> 7
+    return wide
+
+
+def _opened(packed: NDArray[np.uint8], length: int) -> NDArray[np.uint8]:
+    """Upright runs of at least `length` pixels. Beyond the picture all counts as ink: a run may go on there."""
+    before, after = length // 2, length - 1 - length // 2
+    whole = _joined(np.pad(packed, ((before, after), (0, 0)), constant_values=0xFF), length, np.bitwise_and)
+    return _joined(np.pad(whole, ((after, before), (0, 0))), length, np.bitwise_or)
+
+
+def _joined(packed: NDArray[np.uint8], count: int, join: np.ufunc) -> NDArray[np.uint8]:
+    """Every `count` rows that follow one another as one row: of twice as many in each step."""
+    done = 1
+    while done < count:
+        step = min(done, count - done)
+        packed = join(packed[:-step], packed[step:])
+        done += step
+    return packed
+
+
+def _spanning(runs: NDArray[np.uint8], rules: NDArray[np.uint8], axis: int) -> NDArray[np.uint8]:
+    """Of runs along an axis, 0 for x and 1 for y, those that end at a rule on both sides, as the sides of a box do; a
+    digit seldom does.
+    """
+    parts = find_components(runs.view(np.bool_))
+    firsts, sizes = parts.boxes[:, :2], parts.boxes[:, 2:]
+    if axis == 1:
+        firsts, sizes, rules = firsts[:, ::-1], sizes[:, ::-1], rules.T
+    keep = np.zeros(len(firsts), np.bool_)
+    for index, ((x, y), (length, width)) in enumerate(zip(firsts.tolist(), sizes.tolist(), strict=True)):
+        beside = rules[max(0, y - _ASIDE) : y + width + _ASIDE]
+        ends = (beside[:, max(0, end - _REACH) : end + _REACH + 1] for end in (x, x + length - 1))
+        keep[index] = all(end.any() for end in ends)
+    return parts.mask(keep).view(np.uint8)

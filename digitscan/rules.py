@@ -6,6 +6,7 @@ efficiency of binary morphology, 2002): most pages have no rules, and it should 
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import cv2
@@ -40,18 +41,50 @@ def find_rules(mask: NDArray[np.bool_], stroke: float, *, framed: bool) -> NDArr
     """
     rows, columns = _packed(mask.view(np.uint8)), _packed(_transposed(mask.view(np.uint8)))
     least = 0 if framed else _PICTURE_LENGTH * stroke
-
-    def runs(along: NDArray[np.uint8], across: NDArray[np.uint8], length: float) -> NDArray[np.uint8]:
-        if len(along) < least:
-            return np.zeros((len(along), len(across)), np.uint8)
-        return _runs(along, across, round(length * stroke), round(_THICKNESS * stroke))
-
-    level, upright = _transposed(runs(columns, rows, _LENGTH)), runs(rows, columns, _LENGTH)
+    down, right = _Runs(rows, columns, stroke, least), _Runs(columns, rows, stroke, least)
+    upright, level = down.find(_LENGTH), right.find(_LENGTH)
+    if not (upright.any() or level.any()):
+        return np.zeros_like(mask)
+    upright, level = _unpacked(upright, len(columns)), _transposed(_unpacked(level, len(rows)))
     if level.any():
-        upright |= _spanning(runs(rows, columns, _SIDE_LENGTH), level, axis=1)
+        upright |= _spanning(_unpacked(down.find(_SIDE_LENGTH), len(columns)), level, axis=1)
     if upright.any():
-        level |= _spanning(_transposed(runs(columns, rows, _SIDE_LENGTH)), upright, axis=0)
+        level |= _spanning(_transposed(_unpacked(right.find(_SIDE_LENGTH), len(rows))), upright, axis=0)
     return (level | upright) > 0
+
+
+class _Runs:
+    """Nearly straight runs of thin ink that go down a picture.
+
+    `along` is the picture, packed, uint8 (H, W / 8), and `across` the transposed one, (W, H / 8). In a picture less
+    than `least` pixels high there are none.
+    """
+
+    def __init__(self, along: NDArray[np.uint8], across: NDArray[np.uint8], stroke: float, least: float) -> None:
+        self._along, self._across = along, across
+        self._stroke, self._least = stroke, least
+
+    def find(self, length: float) -> NDArray[np.uint8]:
+        """Where runs of so many stroke widths are, that may wander by a pixel; packed, uint8 (H, W / 8)."""
+        if len(self._along) < self._least:
+            return np.zeros_like(self._along)
+        long = _opened(self._loose, round(length * self._stroke))
+        return long & self._thin if long.any() else long
+
+    @cached_property
+    def _loose(self) -> NDArray[np.uint8]:
+        """The ink, and the pixels on its left and right."""
+        ink = self._along
+        loose = np.asarray(ink | ink << 1 | ink >> 1, np.uint8)
+        loose[:, 1:] |= ink[:, :-1] << 7
+        loose[:, :-1] |= ink[:, 1:] >> 7
+        return loose
+
+    @cached_property
+    def _thin(self) -> NDArray[np.uint8]:
+        """Ink that is not too wide for a line."""
+        wide = _opened(self._across, round(_THICKNESS * self._stroke))
+        return self._along & ~_packed(_transposed(_unpacked(wide, len(self._along))))
 
 
 def _transposed(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -63,29 +96,8 @@ def _packed(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.packbits(picture, axis=1)
 
 
-def _runs(along: NDArray[np.uint8], across: NDArray[np.uint8], length: int, thickness: int) -> NDArray[np.uint8]:
-    """Upright runs of `length` pixels that may wander by one, where the ink is less than `thickness` wide.
-
-    `along` is the packed picture, uint8 (H, W / 8), `across` the packed transposed one, (W, H / 8). Returns 1 for
-    pixels of runs, uint8 (H, W).
-    """
-    long = along & _opened(_widened(along), length)
-    if not long.any():
-        return np.zeros((len(along), len(across)), np.uint8)
-    crossing = _transposed(_unpacked(_opened(across, thickness), len(along)))
-    return _unpacked(long, len(across)) & ~crossing
-
-
 def _unpacked(packed: NDArray[np.uint8], width: int) -> NDArray[np.uint8]:
     return np.unpackbits(packed, axis=1, count=width)
-
-
-def _widened(packed: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Ink, and the pixels on its left and right."""
-    wide = np.asarray(packed | packed << 1 | packed >> 1, np.uint8)
-    wide[:, 1:] |= packed[:, :-1] << 7
-    wide[:, :-1] |= packed[:, 1:] >> 7
-    return wide
 
 
 def _opened(packed: NDArray[np.uint8], length: int) -> NDArray[np.uint8]:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from numpy.typing import NDArray
 
-from digitscan.rules import _packed, _runs, find_rules
+from digitscan.rules import _packed, _Runs, find_rules
 
 STROKE = 4.0
 ODD = st.integers(0, 20).map(lambda half: 2 * half + 1)
@@ -26,8 +26,8 @@ def test_runs_are_those_that_opencv_finds(mask: NDArray[np.bool_], length: int, 
     loose = cv2.dilate(ink, np.ones((1, 3), np.uint8))
     long = cv2.morphologyEx(loose, cv2.MORPH_OPEN, np.ones((length, 1), np.uint8))
     crossing = cv2.morphologyEx(ink, cv2.MORPH_OPEN, np.ones((1, thickness), np.uint8))
-    runs = _runs(_packed(ink), _packed(np.ascontiguousarray(ink.T)), length, thickness)
-    np.testing.assert_array_equal(runs, ink & long & (1 - crossing))
+    runs = _Runs(_packed(ink), _packed(ink.T), thickness / 1.8, 0).find(length * 1.8 / thickness)
+    np.testing.assert_array_equal(np.unpackbits(runs, axis=1, count=ink.shape[1]), ink & long & (1 - crossing))
 
 
 @pytest.mark.parametrize("turned", [False, True])

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections import deque
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import replace
 from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol
@@ -21,11 +19,12 @@ import numpy as np
 from digitscan.classifier import Classifier
 from digitscan.decode import PLAIN_WEIGHTS, decode
 from digitscan.errors import ModelError
-from digitscan.image import OUT_OF_MEMORY, is_out_of_memory, read_pages
+from digitscan.image import OUT_OF_MEMORY, count_pages, is_out_of_memory, read_pages
 from digitscan.ink import find_ink, find_single_ink
 from digitscan.linereader import LineReader
 from digitscan.normalize import normalize, normalize_all
-from digitscan.pool import Loss, LossyPool
+from digitscan.order import PAGES_A_PART, InOrder, rest_of
+from digitscan.pool import LossyPool
 from digitscan.quantile import median
 from digitscan.schema import (
     CLASS_COUNT,
@@ -56,21 +55,12 @@ if TYPE_CHECKING:
     from digitscan.pool import Outcome
     from digitscan.schema import Source
 
-    _Part = Outcome[PageGlyphs | PageFailure]
 
-_PAGES_A_TASK = 16
-"""A worker returns after this many pages of a file, so that a PDF with thousands of pages doesn't fill the memory."""
+_PARTS_A_WORKER = 4
+"""Parts of files under way for each worker: enough that none waits, few enough that memory stays flat."""
 
-_TASKS_A_WORKER = 4
-"""Tasks under way for each worker: enough that none waits, few enough that memory stays flat."""
-
-_POOL_FILES = 8
-"""Fewer files than this are read in this process: starting workers would take longer."""
-
-_LOSSES = {
-    Loss.DEATH: "its reading was killed, usually for want of memory; use fewer --jobs or lower --max-pixels",
-    Loss.DELAY: "its reading took longer than --page-timeout; raise that, or make the page smaller",
-}
+_POOL_PAGES = 8
+"""Fewer pages than this are read in this process: starting workers would take longer."""
 
 _BATCH_GLYPHS = 4096
 _BATCH_PAGES = 256
@@ -121,15 +111,6 @@ class Reader(NamedTuple):
         """Differs between readers that may read differently."""
         parts = [card.tflite_sha256 for card in self.cards], self.weights, *(form.sha256 for form in self.forms)
         return repr(parts)
-
-
-@dataclass(frozen=True, slots=True)
-class _Task:
-    """Pages of a file, from `first` on, that are being read."""
-
-    file: str
-    first: int
-    part: Future[_Part]
 
 
 def load_reader(model: str | None, threads: int = 1) -> Reader:
@@ -216,11 +197,14 @@ def page_ink(page: Page, layout: Layout) -> Ink:
 def _read(files: Iterable[Source], sight: Sight, settings: Settings) -> Iterator[PageGlyphs | PageResult]:
     """Pages in order, read here or in a pool of workers."""
     waiting = iter(files)
-    first = list(islice(waiting, _POOL_FILES))
+    first = list(islice(waiting, _POOL_PAGES))
     jobs = settings.jobs or os.cpu_count() or 1
     # What takes too long can be stopped in another process only.
-    if settings.page_timeout is None and (jobs == 1 or len(first) < _POOL_FILES):
-        return _read_here(chain(first, waiting), sight, settings)
+    if settings.page_timeout is None:
+        if jobs == 1:
+            return _read_here(chain(first, waiting), sight, settings)
+        if len(first) < _POOL_PAGES:
+            return _read_few(first, sight, settings, jobs)
     return _read_in_pool(chain(first, waiting), sight, settings, jobs)
 
 
@@ -229,78 +213,39 @@ def _read_here(files: Iterable[Source], sight: Sight, settings: Settings) -> Ite
         if isinstance(file, PageResult):
             yield file
         else:
-            yield from _read_part(*_place(file), settings, sight, None)
+            yield from _read_part(*rest_of(file), settings, sight, None)
+
+
+def _read_few(files: list[Source], sight: Sight, settings: Settings, jobs: int) -> Iterator[PageGlyphs | PageResult]:
+    """Few files, read here; but where they turn out to have many pages, workers read what is left."""
+    number = 0
+    for index, file in enumerate(files):
+        for page in _read_here([file], sight, settings):
+            yield page
+            number += 1
+            if number == _POOL_PAGES and not isinstance(file, PageResult):
+                left = [Rest(page.file, page.page + 1), *files[index + 1 :]]
+                if sum(_count_left(each, settings) for each in left) >= _POOL_PAGES:
+                    yield from _read_in_pool(left, sight, settings, jobs)
+                    return
 
 
 def _read_in_pool(
     files: Iterable[Source], sight: Sight, settings: Settings, jobs: int
 ) -> Iterator[PageGlyphs | PageResult]:
     with LossyPool(jobs, settings.page_timeout, _take_sight, sight) as pool:
-        yield from _in_order(pool, iter(files), settings, jobs * _TASKS_A_WORKER)
+
+        def read(file: str, first: int) -> Future[Outcome[PageGlyphs | PageFailure]]:
+            return pool.submit(_read_in_worker, file, first, settings)
+
+        yield from InOrder(read, iter(files), jobs * _PARTS_A_WORKER)
 
 
-def _in_order(
-    pool: LossyPool, files: Iterator[Source], settings: Settings, limit: int
-) -> Iterator[PageGlyphs | PageResult]:
-    under_way: deque[_Task | PageResult] = deque()
-
-    def read(file: str, first: int) -> Future[_Part]:
-        return pool.submit(_read_in_worker, file, first, settings)
-
-    def task(file: str, first: int) -> _Task:
-        return _Task(file, first, read(file, first))
-
-    while True:
-        new = islice(files, limit - len(under_way))
-        under_way.extend(each if isinstance(each, PageResult) else task(*_place(each)) for each in new)
-        if not under_way:
-            return
-        head = under_way.popleft()
-        if not isinstance(head, _Task):
-            yield head
-            continue
-        part = head.part.result()
-        yield from part.items
-        next_page = head.first + len(part.items)
-        if part.loss:
-            _await(under_way)
-            yield from _read_alone(partial(read, head.file), head.file, next_page, part.loss)
-        elif len(part.items) == _PAGES_A_TASK:
-            under_way.appendleft(task(head.file, next_page))
-
-
-def _await(under_way: Iterable[_Task | PageResult]) -> None:
-    from concurrent.futures import wait
-
-    wait([task.part for task in under_way if isinstance(task, _Task)])
-
-
-def _read_alone(
-    read: Callable[[int], Future[_Part]], file: str, first: int, loss: Loss
-) -> Iterator[PageGlyphs | PageFailure]:
-    """The rest of a file from the page at which a worker was lost, while nothing else is read.
-
-    So a page is blamed for what it does by itself: one whose worker died, maybe for want of memory that others had
-    taken, is read once more. Where two pages in a row fail it may be the file that does it, without end: it is left.
-    """
-    failure = _failure(file, first, loss) if loss is Loss.DELAY else None
-    while True:
-        start = first + 1 if failure else first
-        part = read(start).result()
-        if failure and part.loss and not part.items:
-            yield replace(failure, message=f"{failure.message}; the pages after it were not read")
-            return
-        if failure:
-            yield failure
-        yield from part.items
-        first = start + len(part.items)
-        failure = _failure(file, first, part.loss) if part.loss else None
-        if not failure and len(part.items) < _PAGES_A_TASK:
-            return
-
-
-def _failure(file: str, page: int, loss: Loss) -> PageFailure:
-    return PageFailure(file, page, _LOSSES[loss], transient=True)
+def _count_left(source: Source, settings: Settings) -> int:
+    if isinstance(source, PageResult):
+        return 0
+    file, first = rest_of(source)
+    return max(0, count_pages(file, settings) - first + 1)
 
 
 def _take_sight(sight: Sight) -> None:
@@ -309,7 +254,7 @@ def _take_sight(sight: Sight) -> None:
 
 
 def _read_in_worker(file: str, first: int, settings: Settings) -> Iterator[PageGlyphs | PageFailure]:
-    return _read_part(file, first, settings, _sight, _PAGES_A_TASK)
+    return _read_part(file, first, settings, _sight, PAGES_A_PART)
 
 
 def _read_part(
@@ -346,10 +291,6 @@ def _is_too_small(found: PageGlyphs, reduction: int) -> bool:
     """Whether a page that was decoded at a part of its size has digits with fewer rows than the networks see."""
     heights = [lattice.height * np.hypot(*lattice.to_page[:, 0]) / reduction for lattice in found.lattices]
     return reduction > 1 and len(heights) > 0 and median(np.array(heights)) < DIGIT_ROWS
-
-
-def _place(source: str | Rest) -> Rest:
-    return source if isinstance(source, Rest) else Rest(source, 1)
 
 
 def _batches(pages: Iterator[PageGlyphs | PageResult]) -> Iterator[list[PageGlyphs | PageResult]]:

@@ -23,6 +23,7 @@ LAYERS = (
         "turn",
         "colour",
         "rules",
+        "order",
         "allographs",
         "backgrounds",
         "hands",

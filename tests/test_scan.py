@@ -19,6 +19,7 @@ from digitscan.decode import PLAIN_WEIGHTS
 from digitscan.errors import UsageError
 from digitscan.files import find_pages
 from digitscan.journal import Journal
+from digitscan.order import PAGES_A_PART
 from digitscan.scan import Reader, normalize_digit, page_glyphs, scan
 from digitscan.schema import Layout, Page, PageFailure, PageNumbers, Rest, Settings
 
@@ -294,7 +295,7 @@ def write_fatal(folder: Path, name: str, *pages: str) -> str:
 def read_fatal(file: str, first: int, _: Settings) -> Iterator[PageFailure]:
     """Reads files whose pages say what befalls their reader: kill, once (and never again), or sleep."""
     words = enumerate(Path(file).read_text("utf-8").split(), 1)
-    for number, word in islice(words, first - 1, first - 1 + scan_module._PAGES_A_TASK):
+    for number, word in islice(words, first - 1, first - 1 + PAGES_A_PART):
         mark = Path(f"{file}-{number}")
         if word == "kill" or (word == "once" and not mark.exists()):
             mark.touch()

@@ -26,5 +26,5 @@ def classify(*inputs: str, **settings: object) -> pd.DataFrame:
         chosen = Settings(**settings)  # type: ignore[arg-type]
     except TypeError as error:
         raise UsageError(str(error)) from error
-    reader = scan.load_reader(chosen.model)
+    reader = scan.load_reader(chosen.model, chosen.cores)
     return report.frame(scan.scan(files.find_pages(inputs), reader, chosen), chosen)

@@ -66,12 +66,12 @@ class Classifier:
 
     def _check_shapes(self, classes: int) -> None:
         try:
-            shape = self._network(np.zeros((1, GLYPH_SIZE, GLYPH_SIZE), np.float32)).shape
+            taken, given = self._network.shapes()
         except (ValueError, RuntimeError) as error:
-            raise ModelError(
-                f"{self.name}.tflite does not take {GLYPH_SIZE}x{GLYPH_SIZE} glyphs; train it again"
-            ) from error
-        if shape != (1, classes) or classes not in (NOT_A_DIGIT, CLASS_COUNT):
+            raise ModelError(f"{self.name}.tflite is no network; train it again") from error
+        if taken != (-1, GLYPH_SIZE, GLYPH_SIZE):
+            raise ModelError(f"{self.name}.tflite does not take {GLYPH_SIZE}x{GLYPH_SIZE} glyphs; train it again")
+        if given != (-1, classes) or classes not in (NOT_A_DIGIT, CLASS_COUNT):
             raise ModelError(f"{self.name}.tflite does not give {NOT_A_DIGIT} or {CLASS_COUNT} classes; train it again")
 
 

@@ -259,7 +259,7 @@ def classify(
         if debug or annotate or (messages.is_terminal and not is_far):  # unless a bar wants their number, or it would
             found = [*found]  # find its pictures.
             total = len(found)
-        reader = scan.load_reader(model)._replace(forms=forms)
+        reader = scan.load_reader(model, settings.cores)._replace(forms=forms)
         keepers: list[PagePictures | Review] = [*_pictures(debug, annotate, settings, reader)]
         keepers += [to_review] if to_review else []
         view = progress.ScanView(messages, total, cluster.count if cluster else None)
@@ -445,7 +445,7 @@ def review(
     page = Review(str(report), settings, tuple(table.columns), all_rows=all_rows)
     page.add_rows(table.itertuples(index=False, name=None))
     messages = progress.stderr(quiet)
-    for read in _watched(page.find_files(), scan.load_reader(model), settings, messages):
+    for read in _watched(page.find_files(), scan.load_reader(model, settings.cores), settings, messages):
         page.add_details(read)
     page.write(output, excel=table.attrs["excel"])
     display.show_review(messages, page, output)

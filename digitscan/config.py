@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -46,6 +45,8 @@ def read_config(path: Path | None, options: Iterable[str], environment: Mapping[
 
 
 def _read(path: Path, known: Iterable[str]) -> Iterator[tuple[str, object]]:
+    import tomllib  # Only here: most starts have no file.
+
     try:
         found = tomllib.loads(path.read_text("utf-8"))
     except OSError as error:

@@ -42,8 +42,8 @@ class LineReader:
     name: str
     card: ModelCard
     _network: Network
-    _paper: NDArray[np.float32]
-    """What the network says of a frame with nothing around it."""
+    _paper: NDArray[np.float32] | None = None
+    """What the network says of a frame with nothing around it; known after the first tape."""
 
     @classmethod
     def load(cls, name: str, threads: int = 1) -> LineReader:
@@ -53,7 +53,8 @@ class LineReader:
         """
         content, card = load_model(name, ".tflite")
         network = Network(content, threads)
-        return cls(name, card, network, _read_paper(name, network))
+        _check_shapes(name, network)
+        return cls(name, card, network)
 
     def __call__(self, strips: Sequence[NDArray[np.uint8]]) -> list[NDArray[np.float32]]:
         """For each strip, uint8 (STRIP_HEIGHT, W), probabilities float32 (ceil(W / FRAME), FRAME_CLASS_COUNT).
@@ -72,15 +73,18 @@ class LineReader:
         """The frames of a tape of any width. Wide gaps needn't be read: paper between paper is always the same."""
         ink = tape.max(axis=0).reshape(-1, FRAME).max(axis=1, keepdims=True)
         near = cv2.dilate(ink, np.ones((2 * _AROUND + 1, 1), np.uint8))[:, 0] > 0
+        paper = 2 * _AROUND + 1 if self._paper is None else 0
+        read = self._read_windows(np.pad(tape[:, np.repeat(near, FRAME)], ((0, 0), (0, paper * FRAME))))
+        if self._paper is None:
+            self._paper = read[-1 - _AROUND]
         frames = np.tile(self._paper, (len(near), 1))
-        if near.any():
-            frames[near] = self._read_windows(tape[:, np.repeat(near, FRAME)])
+        frames[near] = read[: len(read) - paper]
         return frames
 
     def _read_windows(self, tape: NDArray[np.uint8]) -> NDArray[np.float32]:
         margin, end = FRAME * _AROUND, tape.shape[1]
         padded = np.pad(tape, ((0, 0), (margin, margin + _WINDOWS[-1])))
-        frames, start = [], 0
+        frames, start = [np.empty((0, FRAME_CLASS_COUNT), np.float32)], 0
         while start < end:
             width = next((size for size in _WINDOWS if size - 2 * margin >= end - start), _WINDOWS[-1])
             window = padded[None, :, start : start + width].astype(np.float32)
@@ -89,12 +93,11 @@ class LineReader:
         return np.concatenate(frames)[: end // FRAME]
 
 
-def _read_paper(name: str, network: Network) -> NDArray[np.float32]:
+def _check_shapes(name: str, network: Network) -> None:
     problem = f"{name}.tflite is not a line reader; train it again with --arch line"
     try:
-        frames = network(np.zeros((1, STRIP_HEIGHT, _WINDOWS[0]), np.float32))
+        shapes = network.shapes()
     except (ValueError, RuntimeError) as error:
         raise ModelError(problem) from error
-    if frames.shape != (1, _WINDOWS[0] // FRAME, FRAME_CLASS_COUNT):
+    if shapes != ((-1, STRIP_HEIGHT, -1), (-1, -1, FRAME_CLASS_COUNT)):
         raise ModelError(problem)
-    return np.asarray(frames[0, frames.shape[1] // 2])

@@ -6,7 +6,6 @@ so memory doesn't grow with their number.
 
 from __future__ import annotations
 
-import os
 import time
 from dataclasses import replace
 from itertools import chain, islice
@@ -114,7 +113,8 @@ class Reader(NamedTuple):
 
 
 def load_reader(model: str | None, threads: int = 1) -> Reader:
-    """The reader of a model and of the line reader that its card names; None is the model in the package.
+    """The reader of a model and of the line reader that its card names; None is the model in the package. In this
+    process its networks run in so many `threads`, in workers in one.
 
     Raises ModelError where one of them is missing, damaged, or not what it should be.
     """
@@ -198,7 +198,7 @@ def _read(files: Iterable[Source], sight: Sight, settings: Settings) -> Iterator
     """Pages in order, read here or in a pool of workers."""
     waiting = iter(files)
     first = list(islice(waiting, _POOL_PAGES))
-    jobs = settings.jobs or os.cpu_count() or 1
+    jobs = settings.cores
     # What takes too long can be stopped in another process only.
     if settings.page_timeout is None:
         if jobs == 1:

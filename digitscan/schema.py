@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from enum import StrEnum
 from math import ceil, floor, inf
@@ -161,6 +162,11 @@ class Settings:
                 "settings: min_confidence is 0 to 1, rotate 0, 90, 180 or 270, jobs at least 0, "
                 "dpi, max_pixels and page_timeout above 0"
             )
+
+    @property
+    def cores(self) -> int:
+        """How many of the machine's cores may be busy."""
+        return self.jobs or os.cpu_count() or 1
 
 
 Corners = tuple[tuple[float, float], ...]

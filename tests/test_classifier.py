@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -192,5 +193,13 @@ def test_card_that_counts_other_classes(copied: str) -> None:
 def test_file_that_is_no_tflite(copied: str) -> None:
     model_file(copied, ".tflite").write_bytes(b"no model at all, but its checksum is right")
     edit_card(copied, tflite_sha256=sha256(model_file(copied, ".tflite").read_bytes()))
+    with pytest.raises(ModelError, match="no network"):
+        Classifier.load(copied)
+
+
+def test_network_that_reads_lines(copied: str) -> None:
+    content = model_file(Path(__file__).parents[1] / "models" / "digits-line", ".tflite").read_bytes()
+    model_file(copied, ".tflite").write_bytes(content)
+    edit_card(copied, tflite_sha256=sha256(content))
     with pytest.raises(ModelError, match="28x28"):
         Classifier.load(copied)

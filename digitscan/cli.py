@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from digitscan.model import ModelResult
     from digitscan.parts import PartsReport
     from digitscan.pictures import PagePictures
-    from digitscan.progress import Messages
+    from digitscan.progress import Messages, Unit
     from digitscan.report import CsvReport
     from digitscan.review import Review
     from digitscan.scan import Executor, Memory, Predictor, Reader
@@ -254,15 +254,14 @@ def classify(
     to_review = _review(output, settings) if review else None
     with lock.locked(parts.lock_path(output), wait), _cluster(scheduler) as cluster:
         found: Iterable[str | PageFailure] = files.find_pages(inputs)
-        total = None  # A million files needn't be known before the first is read,
         is_far = scheduler or any(map(remote.is_url, inputs))
+        # A million files needn't be known before the first is read,
         if debug or annotate or (messages.is_terminal and not is_far):  # unless a bar wants their number, or it would
             found = [*found]  # find its pictures.
-            total = len(found)
         reader = scan.load_reader(model, settings.cores)._replace(forms=forms)
         keepers: list[PagePictures | Review] = [*_pictures(debug, annotate, settings, reader)]
         keepers += [to_review] if to_review else []
-        view = progress.ScanView(messages, total, cluster.count if cluster else None)
+        view = progress.ScanView(messages, *_amount(found, settings, messages), cluster.count if cluster else None)
         with (
             _report(output, settings, reader.identity, format, excel, resume, checksum, prune) as (rows, memory),
             view.shown(),
@@ -753,13 +752,25 @@ def _evaluate_truth(
     return result
 
 
+def _amount(
+    found: "Iterable[str | PageFailure]", settings: Settings, messages: "Messages"
+) -> "tuple[int | None, Unit]":
+    """How much is to be read, as far as that is known: pages where there are few files, and someone watches."""
+    from digitscan import scan
+
+    if not isinstance(found, list | tuple):
+        return None, "files"
+    pages = scan.count_few(found, settings) if messages.is_terminal else None
+    return (len(found), "files") if pages is None else (pages, "pages")
+
+
 def _watched(
     names: "Collection[str]", reader: "Reader", settings: Settings, messages: "Messages"
 ) -> "Iterator[PageNumbers | PageFailure]":
     """A scan with its progress shown."""
     from digitscan import progress, report, scan
 
-    view = progress.ScanView(messages, len(names))
+    view = progress.ScanView(messages, *_amount(names, settings, messages))
     summary = report.Summary()
     with view.shown():
         for page in scan.scan(names, reader, settings):

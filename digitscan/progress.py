@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from typing import TextIO
+    from typing import Literal, TextIO
 
     from rich.console import Console, RenderableType
 
     from digitscan.report import Summary
     from digitscan.schema import PageFailure, PageNumbers
+
+    Unit = Literal["files", "pages"]
 
 _SECONDS_BETWEEN_LINES = 10.0
 """Where nobody watches, a line this often is enough to see that a run is alive."""
@@ -64,15 +66,20 @@ def stderr_stream() -> TextIO:
 
 
 class ScanView:
-    """A bar of the files read, and the counts under it, drawn on a terminal; elsewhere a plain line now and then."""
+    """A bar of what has been read, with the counts under it, on a terminal; elsewhere a plain line now and then."""
 
-    def __init__(self, messages: Messages, files: int | None, workers: Callable[[], int] | None = None) -> None:
-        """`files` is how many there are, if that is known; `workers` says how many workers a cluster has just then."""
+    def __init__(
+        self, messages: Messages, total: int | None, unit: Unit = "files", workers: Callable[[], int] | None = None
+    ) -> None:
+        """`total` is how many files or pages there are, if that is known; `workers` says how many workers a cluster has
+        just then.
+        """
         self._messages = messages
+        self._unit = unit
         self._workers = workers
         self._started = self._said = time.monotonic()
         self._file = ""
-        self._bar = _Bar(files) if messages.is_terminal else None
+        self._bar = _Bar(total, unit) if messages.is_terminal else None
 
     def shown(self) -> AbstractContextManager[object]:
         """Drawn while a `with` block runs."""
@@ -82,7 +89,7 @@ class ScanView:
         """After each page."""
         now = time.monotonic()
         if self._bar:
-            self._bar.update(self._counts(summary, now), is_new_file=page.file != self._file)
+            self._bar.update(self._counts(summary, now), advance=self._unit == "pages" or page.file != self._file)
             self._file = page.file
         elif now - self._said >= _SECONDS_BETWEEN_LINES:
             self._said = now
@@ -90,10 +97,10 @@ class ScanView:
 
     def _counts(self, summary: Summary, now: float) -> str:
         seconds = max(now - self._started, 1e-3)
-        counts = f"{summary.pages:,} pages · {summary.digits:,} digits · {summary.pages / seconds:,.1f} pages/s"
-        counts += f" · {summary.digits / seconds:,.0f} digits/s"
-        counts += f" · {self._workers():,} workers" if self._workers else ""
-        return counts + (f" · {summary.errors:,} errors" if summary.errors else "")
+        counts = f"{_counted(summary.pages, 'page')} · {_counted(summary.digits, 'digit')}"
+        counts += f" · {summary.pages / seconds:,.1f} pages/s · {summary.digits / seconds:,.0f} digits/s"
+        counts += f" · {_counted(self._workers(), 'worker')}" if self._workers else ""
+        return counts + (f" · {_counted(summary.errors, 'error')}" if summary.errors else "")
 
     def finish(self, summary: Summary, output: str | None) -> dict[str, int | float]:
         """The counts of the whole run, where the report is, and a line for programs; what this says is returned."""
@@ -109,10 +116,14 @@ class ScanView:
         return counts
 
 
-class _Bar:
-    """The files read of those that there are, the time left, and a line under it."""
+def _counted(count: int, name: str) -> str:
+    return f"{count:,} {name}{'s' * (count != 1)}"
 
-    def __init__(self, files: int | None) -> None:
+
+class _Bar:
+    """The files or pages read of those that there are, the time left, and a line under it."""
+
+    def __init__(self, total: int | None, unit: Unit) -> None:
         from rich.console import Group
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
         from rich.text import Text
@@ -121,13 +132,13 @@ class _Bar:
             TextColumn("{task.percentage:>3.0f} %"),
             BarColumn(),
             MofNCompleteColumn(),
-            TextColumn("files, time left"),
+            TextColumn(f"{unit}, time left"),
             TimeRemainingColumn(),
         )
-        self._task = self._progress.add_task("", total=files)
+        self._task = self._progress.add_task("", total=total)
         self._line = Text()
         self.picture = Group(self._progress, self._line)
 
-    def update(self, line: str, *, is_new_file: bool) -> None:
-        self._progress.advance(self._task, int(is_new_file))
+    def update(self, line: str, *, advance: bool) -> None:
+        self._progress.advance(self._task, int(advance))
         self._line.plain = line

@@ -25,6 +25,7 @@ from digitscan.normalize import normalize, normalize_all
 from digitscan.order import PAGES_A_PART, InOrder, rest_of
 from digitscan.pool import LossyPool
 from digitscan.quantile import median
+from digitscan.remote import is_url
 from digitscan.schema import (
     CLASS_COUNT,
     Ink,
@@ -44,7 +45,7 @@ from digitscan.strips import DIGIT_ROWS
 from digitscan.turn import turned, turned_back
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable, Iterator
+    from collections.abc import Callable, Collection, Generator, Iterable, Iterator
     from concurrent.futures import Future
 
     from numpy.typing import NDArray
@@ -61,9 +62,11 @@ _PARTS_A_WORKER = 4
 _POOL_PAGES = 8
 """Fewer pages than this are read in this process: starting workers would take longer."""
 
-_BATCH_GLYPHS = 4096
-_BATCH_PAGES = 256
-"""The classifier gets this many candidates, or those of this many pages, at a time."""
+_BATCH_GLYPHS = 1024
+_BATCH_PAGES = 16
+"""The classifier gets this many candidates, or those of this many pages, at a time. More would not be faster, and rows
+and progress would come later.
+"""
 
 
 class Sight(NamedTuple):
@@ -239,6 +242,15 @@ def _read_in_pool(
             return pool.submit(_read_in_worker, file, first, settings)
 
         yield from InOrder(read, iter(files), jobs * _PARTS_A_WORKER)
+
+
+def count_few(files: Collection[str | PageFailure], settings: Settings) -> int | None:
+    """How many pages these files have, what can't be read being one; None where they are too many, or too far away, to
+    open them all.
+    """
+    if len(files) >= _POOL_PAGES or any(is_url(each) for each in files if isinstance(each, str)):
+        return None
+    return sum(max(1, _count_left(each, settings)) for each in files)
 
 
 def _count_left(source: Source, settings: Settings) -> int:

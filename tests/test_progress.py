@@ -38,6 +38,14 @@ def test_what_matters_fits_on_a_narrow_terminal(terminal: Terminal) -> None:
     assert all(part in counts for part in ("1,234 pages", "98,765 digits", "pages/s", "digits/s", "3 errors"))
 
 
+def test_pages_of_a_few_files_are_counted(terminal: Terminal) -> None:
+    view = ScanView(Messages(terminal), 3, "pages")
+    with view.shown():
+        for page in (1, 2):
+            view.update(PageNumbers("a.pdf", page, ()), Summary(pages=page, digits=1))
+    assert "2/3 pages, time left" in terminal.getvalue()
+
+
 def test_messages_appear_above_the_bar(terminal: Terminal) -> None:
     messages, line = Messages(terminal), "[bold] is no markup, and a long line stays one: " + "x" * 80
     with ScanView(messages, 10).shown():
@@ -54,6 +62,14 @@ def test_without_a_terminal_there_is_a_plain_line_now_and_then(monkeypatch: pyte
     (line,) = stream.getvalue().splitlines()
     assert line.startswith("1,234 pages · 98,765 digits · ")
     assert line.endswith(" · 3 errors")
+
+
+def test_one_is_no_plural(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress, "_SECONDS_BETWEEN_LINES", 0)
+    stream = StringIO()
+    ScanView(Messages(stream), None, workers=lambda: 1).update(PageNumbers("a.png", 1, ()), Summary(1, errors=1))
+    assert stream.getvalue().startswith("1 page · 0 digits · ")
+    assert stream.getvalue().endswith(" · 1 worker · 1 error\n")
 
 
 def test_counts_stand_under_their_names() -> None:

@@ -7,7 +7,7 @@ import time
 from dataclasses import astuple, replace
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
@@ -20,7 +20,8 @@ from digitscan.errors import UsageError
 from digitscan.files import find_pages
 from digitscan.journal import Journal
 from digitscan.order import PAGES_A_PART
-from digitscan.scan import Reader, normalize_digit, page_glyphs, scan
+from digitscan.pool import LossyPool
+from digitscan.scan import Reader, count_few, normalize_digit, page_glyphs, scan
 from digitscan.schema import Layout, Page, PageFailure, PageNumbers, Rest, Settings
 
 if TYPE_CHECKING:
@@ -257,6 +258,35 @@ def test_a_few_files_start_no_workers(scans: Path, by_heart: ByHeart) -> None:
     next(pages)
     assert multiprocessing.active_children() == []
     assert len(list(pages)) == 6
+
+
+@pytest.mark.parametrize(("count", "in_workers"), [(15, False), (16, True)])
+def test_a_few_files_with_many_pages_are_read_on_by_workers(
+    count: int, in_workers: bool, tmp_path: Path, by_heart: ByHeart, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_tiff(tmp_path / "long.tiff", count)
+    files = [str(tmp_path / "long.tiff")]
+    pools: list[int] = []
+
+    class Pool(LossyPool):
+        def __init__(self, jobs: int, *arguments: Any) -> None:
+            pools.append(jobs)
+            super().__init__(jobs, *arguments)
+
+    monkeypatch.setattr(scan_module, "LossyPool", Pool)
+    pages = list(scan(files, Reader(by_heart), Settings(jobs=2)))
+    assert places(pages) == [(files[0], page) for page in range(1, count + 1)]
+    assert [texts(page) for page in pages] == [[str(number)] for number in range(count)]
+    assert pools == [2] * in_workers
+
+
+def test_pages_of_few_files_are_counted(tmp_path: Path, scans: Path) -> None:
+    write_tiff(tmp_path / "a.tiff", 3)
+    (tmp_path / "b.png").write_bytes(b"no picture")
+    files: list[str | PageFailure] = [*map(str, sorted(tmp_path.iterdir())), MISSING, str(scans / "a.png")]
+    assert count_few(files, HERE) == 6
+    assert count_few(files * 2, HERE) is None
+    assert count_few(["https://example.org/a.pdf"], HERE) is None
 
 
 def test_weights_of_the_model_are_used(scans: Path, by_heart: ByHeart) -> None:

@@ -12,8 +12,8 @@ parser.add_argument("--layout", type=Layout, default=Layout.LINE)
 parser.add_argument("files", nargs="+")
 options = parser.parse_args()
 
-reader = load_reader(options.model)
-settings = Settings(layout=options.layout, jobs=1)
+settings = Settings(layout=options.layout)
+reader = load_reader(options.model, settings.cores)
 for file in options.files:
     # A scan for each strip: one scan of them all would classify many at a time.
     for page in scan([file], reader, settings):

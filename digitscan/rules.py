@@ -45,12 +45,13 @@ def find_rules(mask: NDArray[np.bool_], stroke: float, *, framed: bool) -> NDArr
     upright, level = down.find(_LENGTH), right.find(_LENGTH)
     if not (upright.any() or level.any()):
         return np.zeros_like(mask)
-    upright, level = _unpacked(upright, len(columns)), _transposed(_unpacked(level, len(rows)))
+    # Level rules in the transposed picture.
+    upright, level = _unpacked(upright, len(columns)), _unpacked(level, len(rows))
     if level.any():
-        upright |= _spanning(_unpacked(down.find(_SIDE_LENGTH), len(columns)), level, axis=1)
+        upright |= _transposed(_spanning(_transposed(_unpacked(down.find(_SIDE_LENGTH), len(columns))), level))
     if upright.any():
-        level |= _spanning(_transposed(_unpacked(right.find(_SIDE_LENGTH), len(rows))), upright, axis=0)
-    return (level | upright) > 0
+        level |= _transposed(_spanning(_transposed(_unpacked(right.find(_SIDE_LENGTH), len(rows))), upright))
+    return (upright | _transposed(level)) > 0
 
 
 class _Runs:
@@ -117,17 +118,12 @@ def _joined(packed: NDArray[np.uint8], count: int, join: np.ufunc) -> NDArray[np
     return packed
 
 
-def _spanning(runs: NDArray[np.uint8], rules: NDArray[np.uint8], axis: int) -> NDArray[np.uint8]:
-    """Of runs along an axis, 0 for x and 1 for y, those that end at a rule on both sides, as the sides of a box do; a
-    digit seldom does.
-    """
+def _spanning(runs: NDArray[np.uint8], rules: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Of level runs, those that end at a rule on both sides, as the sides of a box do; a digit seldom does."""
     parts = find_components(runs.view(np.bool_))
-    firsts, sizes = parts.boxes[:, :2], parts.boxes[:, 2:]
-    if axis == 1:
-        firsts, sizes, rules = firsts[:, ::-1], sizes[:, ::-1], rules.T
-    keep = np.zeros(len(firsts), np.bool_)
-    for index, ((x, y), (length, width)) in enumerate(zip(firsts.tolist(), sizes.tolist(), strict=True)):
-        beside = rules[max(0, y - _ASIDE) : y + width + _ASIDE]
-        ends = (beside[:, max(0, end - _REACH) : end + _REACH + 1] for end in (x, x + length - 1))
+    keep = np.zeros(len(parts.boxes), np.bool_)
+    for index, (x, y, width, height) in enumerate(parts.boxes.tolist()):
+        beside = rules[max(0, y - _ASIDE) : y + height + _ASIDE]
+        ends = (beside[:, max(0, end - _REACH) : end + _REACH + 1] for end in (x, x + width - 1))
         keep[index] = all(end.any() for end in ends)
     return parts.mask(keep).view(np.uint8)

@@ -106,17 +106,10 @@ def find_ink(pixels: NDArray[np.uint8], *, deskew: bool = True) -> Ink:
         survey = _survey(grey, 2 * survey.scale)
     angle = _skew(survey.mask) if deskew else 0.0
     scale = _work_scale(grey.shape, survey.scale, survey.stroke, survey.height)
-    if scale > survey.scale:
-        work, to_page = upright(~grey if survey.is_negative else grey, scale, angle)
-        return _extract_anew(find_contrast(work), to_page)
-    # The survey has all that is to be seen, and fewer pixels.
-    if scale < survey.scale:
-        work, to_survey = upright(survey.picture, scale / survey.scale, angle)
-        return _extract_anew(find_contrast(work), to_survey / survey.scale)
-    contrast, to_survey = upright(survey.contrast, 1.0, angle)
+    contrast, to_page = _upright_contrast(grey, survey, scale, angle)
     if contrast is survey.contrast:
-        return _extract(contrast, survey.mask, survey.rules, to_survey / survey.scale)
-    return _extract_anew(contrast, to_survey / survey.scale)
+        return _extract(contrast, survey.mask, survey.rules, to_page)
+    return _extract_anew(contrast, to_page)
 
 
 def _survey(grey: NDArray[np.uint8], scale: float) -> _Survey:
@@ -126,6 +119,22 @@ def _survey(grey: NDArray[np.uint8], scale: float) -> _Survey:
     contrast = find_contrast(picture)
     mask = strong(contrast)
     return _Survey(scale, is_negative, picture, contrast, mask, *_rules_and_writing(mask))
+
+
+def _upright_contrast(
+    grey: NDArray[np.uint8], survey: _Survey, scale: float, angle: float
+) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
+    """Contrast of the page scaled and turned, and the map back to it."""
+    if scale > survey.scale:
+        work, to_page = upright(~grey if survey.is_negative else grey, scale, angle)
+        return find_contrast(work), to_page
+    # The survey has all that is to be seen, and fewer pixels.
+    if scale == survey.scale:
+        contrast, to_survey = upright(survey.contrast, 1.0, angle)
+    else:
+        work, to_survey = upright(survey.picture, scale / survey.scale, angle)
+        contrast = find_contrast(work)
+    return contrast, to_survey / survey.scale
 
 
 def _rules_and_writing(mask: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], float, float]:

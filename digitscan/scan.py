@@ -62,6 +62,9 @@ _PARTS_A_WORKER = 4
 _POOL_PAGES = 8
 """Fewer pages than this are read in this process: starting workers would take longer."""
 
+_MOST_THREADS = 4
+"""For networks that take milliseconds: more threads would wait for each other."""
+
 _BATCH_GLYPHS = 1024
 _BATCH_PAGES = 16
 """The classifier gets this many candidates, or those of this many pages, at a time. More would not be faster, and rows
@@ -117,10 +120,11 @@ class Reader(NamedTuple):
 
 def load_reader(model: str | None, threads: int = 1) -> Reader:
     """The reader of a model and of the line reader that its card names; None is the model in the package. In this
-    process its networks run in so many `threads`, in workers in one.
+    process its networks run in so many `threads`, but few, and in workers in one.
 
     Raises ModelError where one of them is missing, damaged, or not what it should be.
     """
+    threads = min(threads, _MOST_THREADS)
     classifier = Classifier.load(model, threads)
     card = classifier.card
     line_reader = (

@@ -9,6 +9,7 @@ import os
 import shlex
 import signal
 import sys
+from collections.abc import Collection
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
@@ -20,7 +21,7 @@ from digitscan.errors import DigitscanError, UsageError
 from digitscan.schema import Arch, Format, Layout, LogFormat, Per, Runtime, Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from rich.console import Console
 
@@ -758,7 +759,7 @@ def _amount(
     """How much is to be read, as far as that is known: pages where there are few files, and someone watches."""
     from digitscan import scan
 
-    if not isinstance(found, list | tuple):
+    if not isinstance(found, Collection):
         return None, "files"
     pages = scan.count_few(found, settings) if messages.is_terminal else None
     return (len(found), "files") if pages is None else (pages, "pages")

@@ -3,13 +3,15 @@ from __future__ import annotations
 import subprocess
 import sys
 from io import StringIO
+from typing import Any
 
 import pytest
 
 from digitscan import progress
+from digitscan.cli import _amount
 from digitscan.progress import Messages, ScanView
 from digitscan.report import Summary
-from digitscan.schema import PageNumbers
+from digitscan.schema import PageFailure, PageNumbers, Settings
 
 SO_FAR = Summary(pages=1234, digits=98765, errors=3)
 
@@ -88,3 +90,15 @@ def test_rich_is_loaded_for_the_bar_alone() -> None:
         "ScanView(Messages(io.StringIO()), 1).finish(Summary(), None); sys.exit('rich' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("found", "amount"),
+    [
+        ({f"{number}.png": "x" for number in range(20)}, (20, "files")),
+        (["missing.pdf", PageFailure("closed folder", 1, "")], (2, "pages")),
+        (iter(["a.png"]), (None, "files")),
+    ],
+)
+def test_the_bar_knows_what_is_known(terminal: Terminal, found: Any, amount: tuple[int | None, str]) -> None:
+    assert _amount(found, Settings(), Messages(terminal)) == amount

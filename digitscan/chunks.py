@@ -15,6 +15,7 @@ import cv2
 from digitscan import __version__
 from digitscan.errors import DigitscanError
 from digitscan.image import count_pages
+from digitscan.order import rest_of
 from digitscan.remote import forget
 from digitscan.scan import read_here, read_page
 from digitscan.schema import Digit, PageFailure, PageResult, Rest, Settings
@@ -178,7 +179,8 @@ def _without_pictures(page: PageResult) -> PageResult:
 
 def _rest(source: str | Rest) -> Rest:
     """A source, for a process that works in another folder."""
-    return source._replace(file=absolute(source.file)) if isinstance(source, Rest) else Rest(absolute(source), 1)
+    rest = rest_of(source)
+    return rest._replace(file=absolute(rest.file))
 
 
 def _in_place(sources: Iterable[Source], pages: Iterable[PageResult]) -> Iterator[PageResult]:
@@ -190,5 +192,4 @@ def _in_place(sources: Iterable[Source], pages: Iterable[PageResult]) -> Iterato
             continue
         rest = _rest(source)
         while left and left[0].file == rest.file:
-            file = source.file if isinstance(source, Rest) else source
-            yield replace(left.popleft(), file=file)
+            yield replace(left.popleft(), file=rest_of(source).file)

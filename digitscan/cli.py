@@ -684,7 +684,7 @@ def evaluate(
         drawing.prepare(plots)
     if truth and folder:
         settings = Settings(model=model, layout=layout, rotate=rotate, min_confidence=min_confidence, jobs=jobs)
-        read = _evaluate_truth(truth, folder, settings, _reader(model, runtime), annotate, plots)
+        read = _evaluate_truth(truth, folder, settings, _reader(model, runtime, settings.cores), annotate, plots)
         if csv:
             evaluation.write_wrong_lines(read, csv)
         _print(read, as_json, display.show_truth)
@@ -717,11 +717,11 @@ def _predictor(classifier: "Classifier", runtime: Runtime) -> "Predictor":
     return training.load_keras(classifier.name)
 
 
-def _reader(model: str | None, runtime: Runtime) -> "Reader":
+def _reader(model: str | None, runtime: Runtime, threads: int) -> "Reader":
     from digitscan import scan
     from digitscan.classifier import Classifier
 
-    reader = scan.load_reader(model)
+    reader = scan.load_reader(model, threads)
     if runtime is Runtime.LITERT:
         return reader
     return reader._replace(classify=_predictor(Classifier.load(model), runtime))

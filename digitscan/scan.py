@@ -46,15 +46,13 @@ from digitscan.turn import turned, turned_back
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Generator, Iterable, Iterator
-    from concurrent.futures import Future
 
     from numpy.typing import NDArray
 
     from digitscan.form import Form
     from digitscan.model import ModelCard
-    from digitscan.pool import Outcome
+    from digitscan.order import Part
     from digitscan.schema import Source
-
 
 _PARTS_A_WORKER = 4
 """Parts of files under way for each worker: enough that none waits, few enough that memory stays flat."""
@@ -242,7 +240,7 @@ def _read_in_pool(
 ) -> Iterator[PageGlyphs | PageResult]:
     with LossyPool(jobs, settings.page_timeout, _take_sight, sight) as pool:
 
-        def read(file: str, first: int) -> Future[Outcome[PageGlyphs | PageFailure]]:
+        def read(file: str, first: int) -> Part:
             return pool.submit(_read_in_worker, file, first, settings)
 
         yield from InOrder(read, iter(files), jobs * _PARTS_A_WORKER)

@@ -16,11 +16,12 @@ import numpy as np
 
 from digitscan.allographs import with_invented_writers
 from digitscan.contents import DIGITS
+from digitscan.errors import DigitscanError
 from digitscan.hands import Bitmaps
 from digitscan.ink import find_ink
 from digitscan.model import sha256
 from digitscan.normalize import normalize_all
-from digitscan.pool import workers
+from digitscan.pool import LossyPool
 from digitscan.schema import (
     FRAME,
     NOT_A_DIGIT,
@@ -190,9 +191,20 @@ def _in_parts(
     read_strips: StripPredictor | None = None,
 ) -> Iterator[tuple[int, Part]]:
     """What `task` makes of the synthesizer's lines, in worker processes and in order: the lines done, and a part."""
-    ends = [*range(0, lines, _LINES_A_TASK), lines]
-    with workers(os.cpu_count() or 1, _take_tools, synthesizer, read_strips) as pool:
-        yield from zip(ends[1:], pool.map(task, pairwise(ends)), strict=True)
+    spans = [*pairwise([*range(0, lines, _LINES_A_TASK), lines])]
+    with LossyPool(os.cpu_count() or 1, None, _take_tools, synthesizer, read_strips) as pool:
+        outcomes = [pool.submit(_once, task, span) for span in spans]
+        for (_, end), outcome in zip(spans, outcomes, strict=True):
+            parts = outcome.result().items
+            if not parts:
+                raise DigitscanError(
+                    "a process that writes lines was killed, usually for want of memory; try again with more free"
+                )
+            yield end, parts[0]
+
+
+def _once(task: Callable[[tuple[int, int]], Part], span: tuple[int, int]) -> Iterator[Part]:
+    yield task(span)
 
 
 def _take_tools(synthesizer: Synthesizer, read_strips: StripPredictor | None) -> None:

@@ -1,9 +1,10 @@
-"""Worker processes: a plain pool for tasks that may not fail, and one that outlives the loss of a worker."""
+"""A pool of worker processes that outlives the loss of a worker."""
 
 from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 import traceback
 from contextlib import contextmanager, suppress
@@ -17,7 +18,7 @@ from digitscan.errors import DigitscanError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from concurrent.futures import Future, ProcessPoolExecutor
+    from concurrent.futures import Future
     from multiprocessing.connection import Connection
     from multiprocessing.context import SpawnContext, SpawnProcess
 
@@ -27,22 +28,10 @@ _SECONDS_TO_DIE = 5.0
 _STARTS = 3
 """Processes that may be killed while they start, before it is clear that none will do."""
 
+_STOPS = {signal.SIGINT, signal.SIGTERM}
+"""What a terminal or a service sends to the whole process group."""
+
 Item = TypeVar("Item")
-
-
-@contextmanager
-def workers(jobs: int, start: Callable[..., None] | None = None, *arguments: object) -> Iterator[ProcessPoolExecutor]:
-    """`jobs` processes for the time of a block; in each, `start` is called with `arguments` first.
-
-    When the block is left early, tasks that haven't begun are dropped.
-    """
-    from concurrent.futures import ProcessPoolExecutor
-
-    pool = ProcessPoolExecutor(jobs, _context(), _start, (start, arguments))
-    try:
-        yield pool
-    finally:
-        pool.shutdown(wait=False, cancel_futures=True)
 
 
 class Loss(Enum):
@@ -142,9 +131,10 @@ class LossyPool:
 
     def _start(self) -> _Worker | None:
         with self._lock:  # One at a time, and none that would miss the end of the block.
-            worker = self._own.worker = _start_worker(self._closed, *self._initializer)
+            worker = self._own.worker = _start_worker(self._closed)
             self._workers.add(worker)
         try:
+            worker.connection.send(self._initializer)
             worker.connection.recv()
         except (EOFError, OSError):
             self._drop(worker)
@@ -175,14 +165,17 @@ _Message = _Given | Exception | Loss | None
 """What is heard of a worker; None is the end of its task."""
 
 
-def _start_worker(closed: bool, start: Callable[..., None] | None, arguments: tuple[object, ...]) -> _Worker:
+def _start_worker(closed: bool) -> _Worker:
     if closed:
         raise DigitscanError("the pool is closed")
     context = _context()
     ours, theirs = context.Pipe()
-    process = context.Process(target=_serve, args=(theirs, start, arguments), daemon=True)
+    # What is large is sent when it has started: `multiprocessing` would wait for ever for one that was killed before it
+    # had read all of its arguments.
+    process = context.Process(target=_serve, args=(theirs,), daemon=True)
     try:
-        process.start()
+        with _stops_held():
+            process.start()
     except OSError as error:
         raise DigitscanError(f"no worker process can be started: {error.strerror}; use fewer --jobs") from error
     finally:
@@ -190,10 +183,31 @@ def _start_worker(closed: bool, start: Callable[..., None] | None, arguments: tu
     return _Worker(process, ours)
 
 
-def _serve(connection: Connection, start: Callable[..., None] | None, arguments: tuple[object, ...]) -> None:
+@contextmanager
+def _stops_held() -> Iterator[None]:
+    """A process that is started in the block gets a signal to stop in `_prepare` only: it would die of an earlier one
+    with a traceback on the terminal.
+    """
+    if sys.platform == "win32":
+        yield
+        return
+    from multiprocessing import resource_tracker
+
+    resource_tracker.ensure_running()  # Starting it, which the first process does else, ends the hold.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _STOPS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _serve(connection: Connection) -> None:
     """What a process of `LossyPool` does until its parent is gone."""
-    _start(start, arguments)
+    _prepare()
     with suppress(EOFError, OSError):
+        start, arguments = connection.recv()
+        if start:
+            start(*arguments)
         connection.send(None)
         while True:
             task, arguments = connection.recv()
@@ -206,6 +220,15 @@ def _serve(connection: Connection, start: Callable[..., None] | None, arguments:
                 connection.send(error)
             else:
                 connection.send(None)
+
+
+def _prepare() -> None:
+    cv2.setNumThreads(1)
+    # Ctrl-C reaches the whole process group; the parent alone decides what it means.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if sys.platform != "win32":
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPS)
+    threading.Thread(target=_die_with_parent, daemon=True).start()
 
 
 def _context() -> SpawnContext:
@@ -223,12 +246,3 @@ def _die_with_parent() -> None:
     assert parent is not None, "a worker has a parent"
     parent.join()
     os._exit(1)
-
-
-def _start(start: Callable[..., None] | None, arguments: tuple[object, ...]) -> None:
-    cv2.setNumThreads(1)
-    # Ctrl-C reaches the whole process group; the parent alone decides what it means.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_die_with_parent, daemon=True).start()
-    if start:
-        start(*arguments)

@@ -4,6 +4,7 @@ import multiprocessing
 import multiprocessing.spawn
 import os
 import signal
+import sys
 import time
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from digitscan.pool import Loss, LossyPool, Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 DIE, SLEEP, FAIL = -1, -2, -3
 
@@ -81,6 +83,27 @@ def test_processes_that_never_start_are_an_error(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(multiprocessing.spawn, "_python_exe", b"/bin/false")
     with LossyPool(1) as pool, pytest.raises(DigitscanError, match="while they start"):
         pool.submit(give, 1).result()
+
+
+def test_a_process_that_dies_before_it_has_read_its_arguments_is_not_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(multiprocessing.spawn, "_python_exe", b"/bin/false")
+    with LossyPool(1, None, take, bytes(1 << 24)) as pool, pytest.raises(DigitscanError, match="while they start"):
+        pool.submit(give, 1).result()
+
+
+def take(_: bytes) -> None:
+    """The start of a process with large arguments."""
+
+
+def test_ctrl_c_while_a_process_starts_does_not_reach_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    interrupted = tmp_path / "python"
+    interrupted.write_text(f'#!/bin/sh\nkill -INT $$\nexec {sys.executable} "$@"\n')
+    interrupted.chmod(0o755)
+    monkeypatch.setattr(multiprocessing.spawn, "_python_exe", os.fsencode(interrupted))
+    with LossyPool(1) as pool:
+        assert pool.submit(give, 1).result() == Outcome([1])
 
 
 def test_no_task_no_process() -> None:

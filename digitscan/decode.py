@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from digitscan import paths
+from digitscan.cells import Row, parted
 from digitscan.quantile import median
 from digitscan.schema import FRAME, NOT_A_DIGIT, NOTHING, Box, Digit, Lattice, Number, PathWeights
 from digitscan.strips import find_middles
@@ -129,12 +130,17 @@ def read_lines(
     chosen = paths.best(paths.scores(lattices, alternatives, known.neighbours, pair_values), lengths)
     posterior = posteriors(lattices, values * weights.sharpness, known.neighbours, pair_values * weights.sharpness)
     labels = values[:, :NOT_A_DIGIT].argmax(axis=1)
+    marks = [_marks(*each) for each in zip(lattices, chosen, strict=True)]
+    rows = [
+        Row(own.fences, own.boxes[edges], flags, own.height)
+        for own, (edges, flags) in zip(lattices, marks, strict=True)
+    ]
     lines: list[list[Read]] = []
     end, count = 0, 1
-    for lattice, path in zip(lattices, chosen, strict=True):
+    for lattice, on_line, walls in zip(lattices, marks, parted(rows), strict=True):
         start, end = end, end + len(lattice.edges)
         own = None if glyphs is None else glyphs[start:end]
-        lines.append(_read(lattice, path, labels[start:end], posterior[start:end], own, count))
+        lines.append(_read(lattice, *on_line, walls, labels[start:end], posterior[start:end], own, count))
         count += bool(lines[-1])
     return lines
 
@@ -280,21 +286,28 @@ def middle_of(lattice: Lattice) -> float:
     return median((top + height / 2)[tall] if tall.any() else top + height / 2)
 
 
+def _marks(lattice: Lattice, path: paths.Path) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
+    """The edges of a path, and which of them are digits."""
+    index = {edge: place for place, edge in enumerate(map(tuple, lattice.edges.tolist()))}
+    return np.array([index[edge] for edge in path.edges]), np.array(path.digits)
+
+
 def _read(
     lattice: Lattice,
-    path: paths.Path,
+    edges: NDArray[np.intp],
+    is_digit: NDArray[np.bool_],
+    walls: NDArray[np.bool_],
     labels: NDArray[np.intp],
     posterior: NDArray[np.float64],
     glyphs: NDArray[np.uint8] | None,
     line: int,
 ) -> list[Read]:
-    """The digits of a path, parted where the gap between neighbouring marks is wide."""
-    index = {edge: place for place, edge in enumerate(map(tuple, lattice.edges.tolist()))}
-    edges, is_digit = np.array([index[edge] for edge in path.edges]), np.array(path.digits)
+    """The digits of a path, parted where the gap between neighbouring marks is wide, or at `walls`."""
     gaps = _gaps(lattice.boxes[edges])
     tall = lattice.boxes[edges, 3] > _TALL * lattice.height
     found: list[Read] = []
-    for part in np.split(np.arange(len(edges)), np.flatnonzero(gaps > _widest_gap(gaps, lattice.height)) + 1):
+    ends = walls | (gaps > _widest_gap(gaps, lattice.height))
+    for part in np.split(np.arange(len(edges)), np.flatnonzero(ends) + 1):
         own = edges[part][is_digit[part]].tolist()
         if own:
             letters = int(np.sum(tall[part] & ~is_digit[part]))

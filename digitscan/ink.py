@@ -15,7 +15,7 @@ import numpy as np
 from digitscan.colour import weighted_grey, weights_without_print
 from digitscan.components import find_components, rows_with_ink
 from digitscan.lines import digit_height
-from digitscan.rules import find_rules
+from digitscan.rules import find_rules, find_upright_rules
 from digitscan.schema import Ink, survey_reduction
 from digitscan.strips import DIGIT_ROWS
 
@@ -79,13 +79,17 @@ _MIN_CONTRAST = 14
 
 
 class _Survey(NamedTuple):
-    """A page at the scale at which it was measured, dark on light; `stroke` is the pen's width, without the rules."""
+    """A page at the scale at which it was measured, dark on light; `stroke` is the pen's width, without the rules.
+
+    `mask` is what is darkest, which may be print alone, `inked` all ink, `rules` those of it.
+    """
 
     scale: float
     is_negative: bool
     picture: NDArray[np.uint8]
     contrast: NDArray[np.uint8]
     mask: NDArray[np.bool_]
+    inked: NDArray[np.bool_]
     rules: NDArray[np.bool_]
     stroke: float
 
@@ -100,7 +104,12 @@ def find_ink(pixels: NDArray[np.uint8], *, deskew: bool = True) -> Ink:
     Returns the ink in a picture turned upright and scaled to `STROKE`, or larger where digits would be low. With
     `deskew` false the page isn't turned.
     """
-    grey = to_grey(pixels)
+    grey, vanished = _without_print(pixels)
+    ink = _find_grey_ink(grey, deskew=deskew)
+    return ink if vanished is None else _with_rules(ink, vanished, _survey_scale(grey.shape))
+
+
+def _find_grey_ink(grey: NDArray[np.uint8], *, deskew: bool) -> Ink:
     survey = _survey(grey, _survey_scale(grey.shape))
     while survey.scale < 1 and survey.height < DIGIT_ROWS:  # Fewer rows than the networks see.
         survey = _survey(grey, 2 * survey.scale)
@@ -108,8 +117,12 @@ def find_ink(pixels: NDArray[np.uint8], *, deskew: bool = True) -> Ink:
     scale = _work_scale(grey.shape, survey.scale, survey.stroke, survey.height)
     contrast, to_page = _upright_contrast(grey, survey, scale, angle)
     if contrast is survey.contrast:
-        return _extract(contrast, survey.mask, survey.rules, to_page)
-    return _extract_anew(contrast, to_page)
+        ink = _extract(contrast, survey.inked, survey.rules, to_page)
+    else:
+        ink = _extract_anew(contrast, to_page)
+    # Those of a table may be much paler than the pen.
+    pale = find_upright_rules(survey.contrast > _MIN_CONTRAST, survey.stroke)
+    return _with_rules(ink, pale, survey.scale) if pale.any() else ink
 
 
 def _survey(grey: NDArray[np.uint8], scale: float) -> _Survey:
@@ -118,7 +131,8 @@ def _survey(grey: NDArray[np.uint8], scale: float) -> _Survey:
     picture = ~picture if is_negative else picture
     contrast = find_contrast(picture)
     mask = strong(contrast)
-    return _Survey(scale, is_negative, picture, contrast, mask, *_rules_and_writing(mask))
+    inked, rules = _inked_and_rules(contrast, mask, _stroke_width(mask))
+    return _Survey(scale, is_negative, picture, contrast, mask, inked, rules, *_sizes(inked & ~rules))
 
 
 def _upright_contrast(
@@ -137,15 +151,29 @@ def _upright_contrast(
     return contrast, to_survey / survey.scale
 
 
-def _rules_and_writing(mask: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], float, float]:
-    """The rules in a mask, and of what is none the stroke's width and the usual height of a digit."""
-    stroke = _stroke_width(mask)
+def _inked_and_rules(
+    contrast: NDArray[np.uint8], mask: NDArray[np.bool_], stroke: float, printed: NDArray[np.bool_] | None = None
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """All ink of a picture, the darkest of which is in the mask, and the rules of it, with what is known to be printed;
+    `stroke` is the width of the lines.
+    """
     rules = _rules(mask, stroke)
-    if rules.any():
-        mask = mask & ~rules
-        stroke = _stroke_width(mask)
-    boxes = find_components(mask).boxes
-    return rules, stroke, digit_height(boxes, stroke) if len(boxes) else math.inf
+    if printed is not None:
+        rules |= printed
+    if not rules.any():
+        return mask, rules
+    # Printed rules are often darker than the pen: without them the threshold follows the pen.
+    far = cv2.dilate(rules.view(np.uint8), np.ones((3, 3), np.uint8)) == 0
+    inked = np.asarray(contrast > _threshold(contrast, far))
+    # Below the first threshold a rule is thicker.
+    return inked, rules | _rules(inked, max(stroke, _stroke_width(inked)))
+
+
+def _sizes(writing: NDArray[np.bool_]) -> tuple[float, float]:
+    """The stroke's width in a mask of ink without rules, and the usual height of a digit."""
+    stroke = _stroke_width(writing)
+    boxes = find_components(writing).boxes
+    return stroke, digit_height(boxes, stroke) if len(boxes) else math.inf
 
 
 def find_form_ink(grey: NDArray[np.uint8], printed: NDArray[np.bool_]) -> Ink:
@@ -155,10 +183,11 @@ def find_form_ink(grey: NDArray[np.uint8], printed: NDArray[np.bool_]) -> Ink:
     size.
     """
     survey_scale = _survey_scale(grey.shape)
-    mask = strong(find_contrast(_resize(grey, survey_scale)))
-    mask &= ~_spread(printed, mask.shape)
-    _, stroke, height = _rules_and_writing(mask)
-    work, to_page = upright(grey, _work_scale(grey.shape, survey_scale, stroke, height), 0.0)
+    contrast = find_contrast(_resize(grey, survey_scale))
+    around = _spread(printed, contrast.shape)
+    mask = strong(contrast)
+    inked, rules = _inked_and_rules(contrast, mask, _stroke_width(mask & ~around), around)
+    work, to_page = upright(grey, _work_scale(grey.shape, survey_scale, *_sizes(inked & ~rules)), 0.0)
     return _extract_anew(find_contrast(work), to_page, printed)
 
 
@@ -177,7 +206,7 @@ def find_single_ink(pixels: NDArray[np.uint8]) -> Ink:
     """
     is_small = pixels.ndim == 2 and max(pixels.shape) <= _CLEAN_SIDE
     if is_small and np.mean(_border(pixels) == 0) > _CLEAN_BORDER:
-        return Ink(pixels > 127, pixels, STROKE, np.eye(2, 3))
+        return Ink(pixels > 127, np.zeros(pixels.shape, np.bool_), pixels, STROKE, np.eye(2, 3))
     grey = to_grey(pixels)
     paper = _touched_paper(grey)
     if paper is None:
@@ -218,53 +247,61 @@ def _extract_anew(
     contrast: NDArray[np.uint8], to_page: NDArray[np.float64], printed: NDArray[np.bool_] | None = None
 ) -> Ink:
     """The ink of a working picture, by its contrast, that is not that of the survey."""
-    mask = strong(contrast)
-    return _extract(contrast, mask, _rules(mask, STROKE), to_page, printed)
+    printed = None if printed is None else _spread(printed, contrast.shape)
+    inked, rules = _inked_and_rules(contrast, strong(contrast), STROKE, printed)
+    return _extract(contrast, inked, rules, to_page, printed)
 
 
 def _extract(
     contrast: NDArray[np.uint8],
-    mask: NDArray[np.bool_],
+    inked: NDArray[np.bool_],
     rules: NDArray[np.bool_],
     to_page: NDArray[np.float64],
     printed: NDArray[np.bool_] | None = None,
 ) -> Ink:
+    mask = inked & ~rules
     if printed is not None:
-        printed = _spread(printed, mask.shape)
-        rules = rules | printed
-    if rules.any():
-        # Printed rules are often darker than the pen: without them the threshold follows the pen.
-        far = cv2.dilate(rules.view(np.uint8), np.ones((3, 3), np.uint8)) == 0
-        inked = contrast > _threshold(contrast, far)
-        rules = rules | _rules(inked, STROKE)
-        mask = inked & ~rules
-        if printed is not None:
-            mask |= inked & printed & _bridged(mask)
+        mask |= inked & printed & _bridged(mask)
     stroke = _stroke_width(mask)
     mask = _without_specks(mask, rules, stroke)
-    return Ink(mask, _level(contrast, mask, stroke), stroke, to_page)
+    return Ink(mask, rules, _level(contrast, mask, stroke), stroke, to_page)
 
 
 def to_grey(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Brightness, uint8 (H, W), of a page that is grey already or BGR; without print of another colour than the ink."""
+    return _without_print(pixels)[0]
+
+
+def _without_print(pixels: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.bool_] | None]:
+    """The page as `to_grey` gives it, and the rules that vanished, at the scale of a survey; None where none did."""
     if pixels.ndim == 2:
-        return pixels
+        return pixels, None
     grey = np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2GRAY), np.uint8)
     scale = _survey_scale(grey.shape)
-    weights = _weights_without_print(_resize(pixels, scale), _resize(grey, scale))
-    return grey if weights is None else weighted_grey(pixels, weights)
+    weights, rules = _weights_without_print(_resize(pixels, scale), _resize(grey, scale))
+    return (grey, None) if weights is None else (weighted_grey(pixels, weights), rules)
 
 
-def _weights_without_print(survey: NDArray[np.uint8], grey: NDArray[np.uint8]) -> NDArray[np.floating] | None:
+def _with_rules(ink: Ink, rules: NDArray[np.bool_], scale: float) -> Ink:
+    """With other rules as well, which were found at this scale of the page."""
+    flags = cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP
+    moved = cv2.warpAffine(rules.view(np.uint8), scale * ink.to_page, ink.mask.shape[::-1], flags=flags)
+    return replace(ink, rules=ink.rules | (moved > 0))
+
+
+def _weights_without_print(
+    survey: NDArray[np.uint8], grey: NDArray[np.uint8]
+) -> tuple[NDArray[np.floating] | None, NDArray[np.bool_] | None]:
+    """What the channels must count for the print to vanish, and the rules of it; None where it needn't."""
     if _is_light_on_dark(grey):
-        return None
+        return None, None
     channels = [find_contrast(np.asarray(channel, np.uint8)) for channel in cv2.split(survey)]
     mask = strong(np.maximum.reduce(channels))
     rules = _rules(mask, _stroke_width(mask))
     printed = np.count_nonzero(rules)
     if not printed or 2 * np.count_nonzero(rules & strong(find_contrast(grey))) <= printed:
-        return None  # No print, or so pale that grey is enough.
-    return weights_without_print(np.dstack(channels), mask, rules, _stroke_width(mask & ~rules))
+        return None, None  # No print, or so pale that grey is enough.
+    return weights_without_print(np.dstack(channels), mask, rules, _stroke_width(mask & ~rules)), rules
 
 
 def _survey_scale(shape: tuple[int, ...]) -> float:

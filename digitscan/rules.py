@@ -54,6 +54,13 @@ def find_rules(mask: NDArray[np.bool_], stroke: float, *, framed: bool) -> NDArr
     return (upright | _transposed(level)) > 0
 
 
+def find_upright_rules(mask: NDArray[np.bool_], stroke: float) -> NDArray[np.bool_]:
+    """Pixels of the long lines of `find_rules` that go down a page, as the sides of a table's columns do."""
+    rows, columns = _packed(mask.view(np.uint8)), _packed(_transposed(mask.view(np.uint8)))
+    long = _Runs(rows, columns, stroke, _PICTURE_LENGTH * stroke).find(_LENGTH)
+    return _unpacked(long, mask.shape[1]).view(np.bool_)
+
+
 class _Runs:
     """Nearly straight runs of thin ink that go down a picture.
 

@@ -327,12 +327,13 @@ class Samples(NamedTuple):
 class Ink:
     """The ink of a page in working pixels.
 
-    `mask` is bool (H, W), true on ink; `level` uint8 (H, W), 0 for paper to 255 for full ink, soft at the edges of
-    `mask` and 0 elsewhere; `stroke` the pen's width in pixels; `to_page` a float64 (2, 3) affine map from working to
-    page pixels.
+    `mask` is bool (H, W), true on ink, `rules` bool (H, W) on the rules that were taken out of it; `level` uint8
+    (H, W), 0 for paper to 255 for full ink, soft at the edges of `mask` and 0 elsewhere; `stroke` the pen's width in
+    pixels; `to_page` a float64 (2, 3) affine map from working to page pixels.
     """
 
     mask: NDArray[np.bool_]
+    rules: NDArray[np.bool_]
     level: NDArray[np.uint8]
     stroke: float
     to_page: NDArray[np.float64]
@@ -349,7 +350,8 @@ class Lattice:
     is true where a candidate is made of whole components, not of cut pieces; `cuts` float32 (E,) is the ink that was
     cut through on both sides, in strokes; `columns` float32 (E,) a candidate's middle and `reach` float32 (E,) half its
     width, both in columns of the line's strip; `height` the usual height of a digit on this line in working pixels;
-    `to_page` float64 (2, 3) maps working to page pixels.
+    `to_page` float64 (2, 3) maps working to page pixels; `fences` float32 (K,) is where upright rules cross the line,
+    from left to right, in working pixels.
     """
 
     edges: NDArray[np.int32]
@@ -360,6 +362,7 @@ class Lattice:
     reach: NDArray[np.float32]
     height: float
     to_page: NDArray[np.float64]
+    fences: NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)

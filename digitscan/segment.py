@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 import cv2
 import numpy as np
 
+from digitscan.cells import find_fences
 from digitscan.components import Components, find_components
 from digitscan.cut import Cuts, Guide, find_cuts
 from digitscan.lines import digit_height, find_lines
@@ -110,13 +111,14 @@ def segment(
     strips = tuple(_strip(ink.level, labels, boxes, *each) for each in zip(lines, heights, strict=True))
     frames = _frames(strips, read_strips)
     atoms, atom_map = _split(ink, components, height, _guides(lines, boxes, strips, frames))
+    fences = [find_fences(ink.rules, boxes[line], own) for line, own in zip(lines, heights, strict=True)]
     certain = [find_middles(read, _CERTAIN).columns for read in frames] if frames else [_NO_MIDDLES] * len(lines)
     lattices, inks = [], []
-    for line, own_height, strip, middles in zip(lines, heights, strips, certain, strict=True):
+    for line, own_height, strip, middles, crossing in zip(lines, heights, strips, certain, fences, strict=True):
         members = np.flatnonzero(np.isin(atoms.component, line))
         centres = atoms.boxes[members, 0] * 2 + atoms.boxes[members, 2]
         members = members[np.argsort(centres, kind="stable")]
-        lattice = _lattice(atoms.take(members), own_height, strip, ink.to_page, middles)
+        lattice = _lattice(atoms.take(members), own_height, strip, ink.to_page, middles, crossing)
         lattices.append(lattice)
         inks.extend(_cut_out(ink.level, atom_map, members, lattice))
     return Segments(tuple(lattices), tuple(inks), strips, frames)
@@ -171,7 +173,8 @@ def _single(ink: Ink, read_strips: StripPredictor | None) -> Segments:
     glyph = ink.level[y : y + height, x : x + width]
     strip = draw_strip(glyph, x, y, box, float(height))
     place = _on_strip(box, strip)
-    lattice = Lattice(edge, box, np.ones(1, np.bool_), np.zeros(1, np.float32), *place, float(height), ink.to_page)
+    none = np.zeros(1, np.float32)
+    lattice = Lattice(edge, box, np.ones(1, np.bool_), none, *place, float(height), ink.to_page, none[:0])
     return Segments((lattice,), (glyph,), (strip,), _frames((strip,), read_strips))
 
 
@@ -262,7 +265,12 @@ class _Joins:
 
 
 def _lattice(
-    atoms: _Atoms, height: float, strip: Strip, to_page: NDArray[np.float64], middles: NDArray[np.float32]
+    atoms: _Atoms,
+    height: float,
+    strip: Strip,
+    to_page: NDArray[np.float64],
+    middles: NDArray[np.float32],
+    fences: NDArray[np.float32],
 ) -> Lattice:
     """All sensible joins of neighbouring atoms; each is made from the one that is an atom shorter.
 
@@ -292,6 +300,7 @@ def _lattice(
         *_on_strip(boxes, strip),
         height,
         to_page,
+        fences,
     )
 
 

@@ -68,6 +68,7 @@ def line(text: str, sure: float = 0.99) -> tuple[Lattice, Beliefs]:
         np.array([width / 2 * STRIP_SCALE for _, _, width, _ in boxes], np.float32),
         float(HEIGHT),
         np.eye(2, 3),
+        np.empty(0, np.float32),
     )
     return lattice, beliefs
 

@@ -29,7 +29,7 @@ def lattice(edges: list[Edge]) -> Lattice:
     count = len(edges)
     boxes = np.zeros((count, 4), np.int32)
     flags, cuts = np.ones(count, np.bool_), np.zeros(count, np.float32)
-    return Lattice(np.array(edges, np.int32), boxes, flags, cuts, cuts, cuts, 1.0, np.eye(2, 3))
+    return Lattice(np.array(edges, np.int32), boxes, flags, cuts, cuts, cuts, 1.0, np.eye(2, 3), cuts[:0])
 
 
 @st.composite

@@ -28,7 +28,7 @@ HEIGHT, GAP = 32, 8
 
 def as_ink(level: NDArray[np.uint8]) -> Ink:
     """The ink of a clean picture whose pen is 4 pixels wide."""
-    return Ink(level > 127, level, 4.0, np.eye(2, 3))
+    return Ink(level > 127, np.zeros(level.shape, np.bool_), level, 4.0, np.eye(2, 3))
 
 
 def write(*lines: str) -> tuple[Ink, list[list[Box4]]]:
@@ -288,7 +288,7 @@ def test_no_ink_gives_no_lattice(layout: Layout) -> None:
 @pytest.mark.parametrize("layout", Layout)
 def test_the_map_to_the_page_is_handed_on(layout: Layout) -> None:
     ink, _ = write("42")
-    turned = Ink(ink.mask, ink.level, ink.stroke, np.array([[2.0, 0.1, 3.0], [-0.1, 2.0, 4.0]]))
+    turned = Ink(ink.mask, ink.rules, ink.level, ink.stroke, np.array([[2.0, 0.1, 3.0], [-0.1, 2.0, 4.0]]))
     for lattice in segment(turned, layout).lattices:
         np.testing.assert_array_equal(lattice.to_page, turned.to_page)
 

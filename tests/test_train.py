@@ -92,6 +92,7 @@ def lesson(text: str) -> LabelledLine:
         np.array([14 * (stop - start) - 4 for start, stop in edges], np.float32),
         20.0,
         np.eye(2, 3),
+        np.empty(0, np.float32),
     )
     inks = [glyphs[start] if stop == start + 1 else pair for (start, stop), pair in zip(edges, both, strict=True)]
     labels = [int(text[start]) if stop == start + 1 else WRONG_CUT for start, stop in edges]

@@ -1,0 +1,125 @@
+"""Tells the cells of a table, which part numbers, from the boxes of a comb, which hold one digit each."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import cv2
+import numpy as np
+
+from digitscan.quantile import median
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+_TALL = 0.5
+"""In digit heights: what is lower doesn't tell where its line runs."""
+
+_PLACES = np.linspace(-2.0, 2.0, 41)
+_BAND, _BEYOND = 0.35, 0.8
+"""In digit heights from the middle of a line: where a fence is looked for, the band in which it crosses the line, and
+from where on it is beyond the line, above or below: the sides of boxes that stand alone aren't that long.
+"""
+
+_ACROSS, _GOES_ON = 0.6, 0.8
+"""Shares of these places, in the band and beyond, that are on a rule; strokes that cross it hide others."""
+
+_LEAN = 2
+"""In pixels to both sides, over the height of the places."""
+
+_INSIDE = 0.1
+"""Share of a digit's width that may lie outside of its cell."""
+
+_SAME_FENCE = 0.3
+"""In digit heights: fences of two lines that are no further apart are one."""
+
+_SAME_GRID = 0.5
+"""Share of the fences of the line that has fewer which the other one has, too, where both are of one grid."""
+
+_NARROW = 1.8
+"""In digit heights: the cells of combs and of squared paper are no wider."""
+
+_SEVERAL = 0.2
+"""Share of the cells with digits that hold several. A comb may have some by mistake: a digit that was read as two."""
+
+
+class Row(NamedTuple):
+    """What was read on a line: its fences, the boxes of its marks from left to right, int32 (M, 4), which of them are
+    digits, bool (M,), and the usual height of a digit.
+    """
+
+    fences: NDArray[np.float32]
+    boxes: NDArray[np.int32]
+    is_digit: NDArray[np.bool_]
+    height: float
+
+
+def find_fences(rules: NDArray[np.bool_], boxes: NDArray[np.int32], height: float) -> NDArray[np.float32]:
+    """Where upright rules that go on to other lines cross a line of writing: x from left to right, float32 (K,).
+
+    `rules` is bool (H, W); `boxes`, int32 (N, 4), are those of the line's components, at least one; `height` is that of
+    a digit.
+    """
+    left, right = int(boxes[:, 0].min()), int((boxes[:, 0] + boxes[:, 2]).max())
+    tall = boxes[boxes[:, 3] >= _TALL * height]
+    if not len(tall) or not rules[:, left:right].any():
+        return np.empty(0, np.float32)
+    centres = tall[:, :2] + tall[:, 2:] / 2
+    centres = centres[np.argsort(centres[:, 0])]
+    columns = np.arange(left, right)
+    y = np.rint(np.interp(columns, *centres.T) + _PLACES[:, None] * height).astype(np.intp)
+    ruled = rules[np.clip(y, 0, len(rules) - 1), columns].view(np.uint8)
+    near = np.asarray(cv2.dilate(ruled, np.ones((1, 2 * _LEAN + 1), np.uint8)))
+    across, above, below = (
+        near[places].mean(axis=0) for places in (np.abs(_PLACES) <= _BAND, _PLACES < -_BEYOND, _PLACES > _BEYOND)
+    )
+    filled = (across >= _ACROSS) & (np.maximum(above, below) >= _GOES_ON)
+    sides = np.flatnonzero(np.diff(np.pad(filled.view(np.int8), 1)))
+    return np.asarray(left + sides.reshape(-1, 2).mean(axis=1), np.float32)
+
+
+def parted(rows: Sequence[Row]) -> list[NDArray[np.bool_]]:
+    """For each line, whether each mark and the next are parted by a side of a table's cell: bool (M - 1,)."""
+    grids: list[list[Row]] = []
+    for row in rows:
+        if not len(row.fences):
+            continue
+        if grids and _is_same_grid(grids[-1][-1], row):
+            grids[-1].append(row)
+        else:
+            grids.append([row])
+    tables = {id(row) for grid in grids if _is_table(grid) for row in grid}
+    return [(np.diff(_cells(row)) > 0) & (id(row) in tables) for row in rows]
+
+
+def _is_same_grid(one: Row, other: Row) -> bool:
+    fewer, more = sorted((one.fences, other.fences), key=len)
+    away = np.abs(fewer[:, None] - more).min(axis=1)
+    return bool(np.mean(away <= _SAME_FENCE * one.height) >= _SAME_GRID)
+
+
+def _is_table(grid: Sequence[Row]) -> bool:
+    """Whether the cells are wide enough for several digits, and hold them."""
+    widths = np.concatenate([np.diff(row.fences) / row.height for row in grid])
+    if len(widths) and median(widths) < _NARROW:
+        return False
+    used, several = np.sum([_count(row) for row in grid], axis=0)
+    return bool(several > max(1, _SEVERAL * used))
+
+
+def _count(row: Row) -> tuple[int, int]:
+    """How many cells of a line have digits, and how many have several. Those that reach out of their cells don't count:
+    in a comb they may have come into the next one.
+    """
+    cells, width = _cells(row)[row.is_digit], row.boxes[row.is_digit, 2]
+    sides = np.concatenate([[-np.inf], row.fences, [np.inf]])
+    left = row.boxes[row.is_digit, 0]
+    inside = (left >= sides[cells] - _INSIDE * width) & (left + width <= sides[cells + 1] + _INSIDE * width)
+    return len(np.unique(cells)), int(np.sum(np.bincount(cells[inside]) > 1))
+
+
+def _cells(row: Row) -> NDArray[np.intp]:
+    """The cell in which the middle of each mark lies, counted from the left."""
+    return np.searchsorted(row.fences, row.boxes[:, 0] + row.boxes[:, 2] / 2)

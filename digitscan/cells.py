@@ -70,8 +70,8 @@ def find_fences(rules: NDArray[np.bool_], boxes: NDArray[np.int32], height: floa
     centres = centres[np.argsort(centres[:, 0])]
     columns = np.arange(left, right)
     y = np.rint(np.interp(columns, *centres.T) + _PLACES[:, None] * height).astype(np.intp)
-    ruled = rules[np.clip(y, 0, len(rules) - 1), columns].view(np.uint8)
-    near = np.asarray(cv2.dilate(ruled, np.ones((1, 2 * _LEAN + 1), np.uint8)))
+    ruled = rules[np.clip(y, 0, len(rules) - 1), columns] & (y >= 0) & (y < len(rules))
+    near = np.asarray(cv2.dilate(ruled.view(np.uint8), np.ones((1, 2 * _LEAN + 1), np.uint8)))
     across, above, below = (
         near[places].mean(axis=0) for places in (np.abs(_PLACES) <= _BAND, _PLACES < -_BEYOND, _PLACES > _BEYOND)
     )

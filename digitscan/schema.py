@@ -327,9 +327,9 @@ class Samples(NamedTuple):
 class Ink:
     """The ink of a page in working pixels.
 
-    `mask` is bool (H, W), true on ink, `rules` bool (H, W) on the rules that were taken out of it; `level` uint8
-    (H, W), 0 for paper to 255 for full ink, soft at the edges of `mask` and 0 elsewhere; `stroke` the pen's width in
-    pixels; `to_page` a float64 (2, 3) affine map from working to page pixels.
+    `mask` is bool (H, W), true on ink, and `rules` bool (H, W) on printed rules, which are none; `level` uint8 (H, W),
+    0 for paper to 255 for full ink, soft at the edges of `mask` and 0 elsewhere; `stroke` the pen's width in pixels;
+    `to_page` a float64 (2, 3) affine map from working to page pixels.
     """
 
     mask: NDArray[np.bool_]

@@ -118,6 +118,10 @@ def test_the_side_of_a_box_and_a_rule_that_ends_are_no_fences(top: int, bottom: 
     assert not len(find_fences(rules_at(100, top=top, bottom=bottom), LINE, 40.0))
 
 
+def test_a_rule_from_side_to_side_of_a_picture_of_one_line_is_no_fence() -> None:
+    assert not len(find_fences(rules_at(100)[110:200], LINE - (0, 110, 0, 0), 40.0))
+
+
 def test_level_rules_and_lines_of_points_have_no_fences() -> None:
     level = np.zeros((300, 400), np.bool_)
     level[150:153] = True

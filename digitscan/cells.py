@@ -41,6 +41,9 @@ _SAME_GRID = 0.5
 _NARROW = 1.8
 """In digit heights: the cells of combs and of squared paper are no wider."""
 
+_TOGETHER = 3
+"""Lines that are searched for fences together: strokes that lie on a fence hide it on their line."""
+
 _SEVERAL = 0.2
 """Share of the cells with digits that hold several. A comb may have some by mistake: a digit that was read as two."""
 
@@ -102,11 +105,17 @@ def _is_same_grid(one: Row, other: Row) -> bool:
 
 def _is_table(grid: Sequence[Row]) -> bool:
     """Whether the cells are wide enough for several digits, and hold them."""
-    widths = np.concatenate([np.diff(row.fences) / row.height for row in grid])
+    widths = np.concatenate([_widths(grid[first : first + _TOGETHER]) for first in range(len(grid))])
     if len(widths) and median(widths) < _NARROW:
         return False
     used, several = np.sum([_count(row) for row in grid], axis=0)
     return bool(several > max(1, _SEVERAL * used))
+
+
+def _widths(rows: Sequence[Row]) -> NDArray[np.floating]:
+    """Of the cells of neighbouring lines, in digit heights."""
+    steps = np.diff(np.sort(np.concatenate([row.fences for row in rows]))) / rows[0].height
+    return steps[steps > _SAME_FENCE]
 
 
 def _count(row: Row) -> tuple[int, int]:

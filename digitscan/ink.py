@@ -117,12 +117,8 @@ def _find_grey_ink(grey: NDArray[np.uint8], *, deskew: bool) -> Ink:
     scale = _work_scale(grey.shape, survey.scale, survey.stroke, survey.height)
     contrast, to_page = _upright_contrast(grey, survey, scale, angle)
     if contrast is survey.contrast:
-        ink = _extract(contrast, survey.inked, survey.rules, to_page)
-    else:
-        ink = _extract_anew(contrast, to_page)
-    # Those of a table may be much paler than the pen.
-    pale = find_upright_rules(survey.contrast > _MIN_CONTRAST, survey.stroke)
-    return _with_rules(ink, pale, survey.scale) if pale.any() else ink
+        return _extract(contrast, survey.inked, survey.rules, to_page)
+    return _extract_anew(contrast, to_page)
 
 
 def _survey(grey: NDArray[np.uint8], scale: float) -> _Survey:
@@ -264,6 +260,8 @@ def _extract(
         mask |= inked & printed & _bridged(mask)
     stroke = _stroke_width(mask)
     mask = _without_specks(mask, rules, stroke)
+    # The sides of a table's columns may be much paler than the pen.
+    rules = rules | find_upright_rules(contrast > _MIN_CONTRAST, stroke)
     return Ink(mask, rules, _level(contrast, mask, stroke), stroke, to_page)
 
 

@@ -26,6 +26,9 @@ _PICTURE_LENGTH = 10.0
 _SIDE_LENGTH = 6.0
 """In stroke widths: the shortest side of a box."""
 
+_BOX_SIDE = 8.0
+"""In stroke widths: the shortest side of a box that has no long one."""
+
 _THICKNESS = 1.8
 """In stroke widths: where ink on a rule is thicker than this, a pen stroke crosses it."""
 
@@ -42,16 +45,28 @@ def find_rules(mask: NDArray[np.bool_], stroke: float, *, framed: bool) -> NDArr
     rows, columns = _packed(mask.view(np.uint8)), _packed(_transposed(mask.view(np.uint8)))
     least = 0 if framed else _PICTURE_LENGTH * stroke
     down, right = _Runs(rows, columns, stroke, least), _Runs(columns, rows, stroke, least)
-    upright, level = down.find(_LENGTH), right.find(_LENGTH)
+    # Level rules in the transposed picture.
+    upright, level = _unpacked(down.find(_LENGTH), len(columns)), _unpacked(right.find(_LENGTH), len(rows))
+    sides = _boxes(down.find(_BOX_SIDE), right.find(_BOX_SIDE), mask.shape)
+    upright, level = upright | sides[0], level | sides[1]
     if not (upright.any() or level.any()):
         return np.zeros_like(mask)
-    # Level rules in the transposed picture.
-    upright, level = _unpacked(upright, len(columns)), _unpacked(level, len(rows))
     if level.any():
         upright |= _transposed(_spanning(_transposed(_unpacked(down.find(_SIDE_LENGTH), len(columns))), level))
     if upright.any():
         level |= _transposed(_spanning(_transposed(_unpacked(right.find(_SIDE_LENGTH), len(rows))), upright))
     return (upright | _transposed(level)) > 0
+
+
+def _boxes(
+    upright: NDArray[np.uint8], level: NDArray[np.uint8], shape: tuple[int, ...]
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Of short runs, packed, those that end at each other on all sides; level ones in the transposed picture."""
+    down, right = _unpacked(upright, shape[1]), _unpacked(level, shape[0])
+    for _ in range(2):
+        down = _transposed(_spanning(_transposed(down), right))
+        right = _transposed(_spanning(_transposed(right), down))
+    return down, right
 
 
 def find_upright_rules(mask: NDArray[np.bool_], stroke: float) -> NDArray[np.bool_]:

@@ -89,6 +89,13 @@ def test_doubtful_amounts_are_corrected(strips: tuple[str, str], tmp_path: Path)
     assert sum(map(len, load_digits([tmp_path / "result.json"] * 2).training)) > 0
 
 
+def test_pages(tmp_path: Path) -> None:
+    found = run("pages.py", "--data", str(SAMPLES / "single"), "--count", "1", folder=tmp_path)
+    assert len(found) == 6
+    assert found["postal code"]["read"]["whole"] == 1
+    assert found["scores, in pencil"]["read"]["share"] > 0.5
+
+
 def test_touching(tmp_path: Path) -> None:
     found = run("touching.py", "--data", str(SAMPLES / "single"), "--count", "2", folder=tmp_path)
     assert found.keys() == {"pairs", "triples", "zeros"}

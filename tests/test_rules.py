@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from numpy.typing import NDArray
 
-from digitscan.rules import _packed, _Runs, find_rules
+from digitscan.rules import _packed, _Runs, find_rules, find_upright_rules
 
 STROKE = 4.0
 ODD = st.integers(0, 20).map(lambda half: 2 * half + 1)
@@ -47,6 +47,28 @@ def test_a_stroke_that_crosses_a_rule_stays() -> None:
     assert not rules[:, 148:152].any()
     assert rules[100:103, 20:148].all()
     assert rules[100:103, 152:280].all()
+
+
+@pytest.mark.parametrize(("length", "is_rule"), [(95, False), (96, True)])
+def test_upright_rules_go_down_the_page(length: int, is_rule: bool) -> None:
+    mask = blank()
+    mask[100:103, 20:280] = True
+    upright = np.zeros_like(mask)
+    upright[50 : 50 + length, 100:103] = True
+    np.testing.assert_array_equal(find_upright_rules(mask, STROKE), blank())
+    found = find_upright_rules(mask | upright, STROKE)
+    # Where it crosses the level one it is as thick as that is long.
+    np.testing.assert_array_equal(found, upright & ~mask & is_rule)
+
+
+@pytest.mark.parametrize(("side", "is_box"), [(28, False), (36, True), (60, True)])
+def test_a_box_by_itself_is_four_sides_that_end_at_each_other(side: int, is_box: bool) -> None:
+    box, cup = blank(), blank()
+    cv2.rectangle(box.view(np.uint8), (60, 60), (60 + side, 60 + side), 1, 2)
+    cv2.polylines(cup.view(np.uint8), [np.array([(160, 60), (160, 60 + side), (160 + side, 60 + side)])], False, 1, 2)
+    rules = find_rules(box | cup, STROKE, framed=False)
+    assert not rules[cup].any()
+    assert (rules[box].mean() > 0.9) == is_box
 
 
 @pytest.mark.parametrize("turned", [False, True])

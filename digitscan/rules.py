@@ -44,13 +44,17 @@ def find_rules(mask: NDArray[np.bool_], stroke: float, *, framed: bool) -> NDArr
     """
     rows, columns = _packed(mask.view(np.uint8)), _packed(_transposed(mask.view(np.uint8)))
     least = 0 if framed else _PICTURE_LENGTH * stroke
-    down, right = _Runs(rows, columns, stroke, least), _Runs(columns, rows, stroke, least)
-    # Level rules in the transposed picture.
-    upright, level = _unpacked(down.find(_LENGTH), len(columns)), _unpacked(right.find(_LENGTH), len(rows))
-    sides = _boxes(down.find(_BOX_SIDE), right.find(_BOX_SIDE), mask.shape)
-    upright, level = upright | sides[0], level | sides[1]
-    if not (upright.any() or level.any()):
+    down, right = _Runs(rows, len(columns), stroke, least), _Runs(columns, len(rows), stroke, least)
+    long = down.find(_LENGTH), right.find(_LENGTH)
+    short = [runs.find(_BOX_SIDE) & ~rules for runs, rules in zip((down, right), long, strict=True)]
+    has_boxes = all(runs.any() for runs in short)
+    if not (has_boxes or any(rules.any() for rules in long)):
         return np.zeros_like(mask)
+    # Level rules in the transposed picture.
+    upright, level = _unpacked(long[0], len(columns)), _unpacked(long[1], len(rows))
+    if has_boxes:
+        sides = _boxes(_unpacked(short[0], len(columns)), _unpacked(short[1], len(rows)))
+        upright, level = upright | sides[0], level | sides[1]
     if level.any():
         upright |= _transposed(_spanning(_transposed(_unpacked(down.find(_SIDE_LENGTH), len(columns))), level))
     if upright.any():
@@ -58,33 +62,30 @@ def find_rules(mask: NDArray[np.bool_], stroke: float, *, framed: bool) -> NDArr
     return (upright | _transposed(level)) > 0
 
 
-def _boxes(
-    upright: NDArray[np.uint8], level: NDArray[np.uint8], shape: tuple[int, ...]
-) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Of short runs, packed, those that end at each other on all sides; level ones in the transposed picture."""
-    down, right = _unpacked(upright, shape[1]), _unpacked(level, shape[0])
-    for _ in range(2):
-        down = _transposed(_spanning(_transposed(down), right))
-        right = _transposed(_spanning(_transposed(right), down))
-    return down, right
+def _boxes(upright: NDArray[np.uint8], level: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Of runs those that end at each other on all sides; level ones are in the transposed picture."""
+    upright = _transposed(upright)
+    for _ in range(2):  # A side that is dropped may have been the end of another.
+        upright = _spanning(upright, level)
+        level = _transposed(_spanning(_transposed(level), _transposed(upright)))
+    return _transposed(upright), level
 
 
 def find_upright_rules(mask: NDArray[np.bool_], stroke: float) -> NDArray[np.bool_]:
     """Pixels of the long lines of `find_rules` that go down a page, as the sides of a table's columns do."""
-    rows, columns = _packed(mask.view(np.uint8)), _packed(_transposed(mask.view(np.uint8)))
-    long = _Runs(rows, columns, stroke, _PICTURE_LENGTH * stroke).find(_LENGTH)
-    return _unpacked(long, mask.shape[1]).view(np.bool_)
+    runs = _Runs(_packed(mask.view(np.uint8)), mask.shape[1], stroke, _PICTURE_LENGTH * stroke)
+    return _unpacked(runs.find(_LENGTH), mask.shape[1]).view(np.bool_)
 
 
 class _Runs:
     """Nearly straight runs of thin ink that go down a picture.
 
-    `along` is the picture, packed, uint8 (H, W / 8), and `across` the transposed one, (W, H / 8). In a picture less
-    than `least` pixels high there are none.
+    `along` is the picture, packed, uint8 (H, W / 8), and `width` its W. In a picture less than `least` pixels high
+    there are none.
     """
 
-    def __init__(self, along: NDArray[np.uint8], across: NDArray[np.uint8], stroke: float, least: float) -> None:
-        self._along, self._across = along, across
+    def __init__(self, along: NDArray[np.uint8], width: int, stroke: float, least: float) -> None:
+        self._along, self._width = along, width
         self._stroke, self._least = stroke, least
 
     def find(self, length: float) -> NDArray[np.uint8]:
@@ -106,7 +107,8 @@ class _Runs:
     @cached_property
     def _thin(self) -> NDArray[np.uint8]:
         """Ink that is not too wide for a line."""
-        wide = _opened(self._across, round(_THICKNESS * self._stroke))
+        across = _packed(_transposed(_unpacked(self._along, self._width)))
+        wide = _opened(across, round(_THICKNESS * self._stroke))
         return self._along & ~_packed(_transposed(_unpacked(wide, len(self._along))))
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-import cv2
 import numpy as np
 
 from digitscan.quantile import median
@@ -17,10 +16,9 @@ if TYPE_CHECKING:
 _TALL = 0.5
 """In digit heights: what is lower doesn't tell where its line runs."""
 
-_PLACES = np.linspace(-2.0, 2.0, 41)
-_BAND, _BEYOND = 0.35, 0.8
-"""In digit heights from the middle of a line: where a fence is looked for, the band in which it crosses the line, and
-from where on it is beyond the line, above or below: the sides of boxes that stand alone aren't that long.
+_BAND, _BEYOND = np.linspace(-0.3, 0.3, 7), (np.linspace(-2.0, -0.9, 12), np.linspace(0.9, 2.0, 12))
+"""In digit heights from the middle of a line: where a fence must cross it, and where it must go on above or below: the
+sides of boxes that stand alone aren't that long.
 """
 
 _ACROSS, _GOES_ON = 0.6, 0.8
@@ -71,16 +69,26 @@ def find_fences(rules: NDArray[np.bool_], boxes: NDArray[np.int32], height: floa
         return np.empty(0, np.float32)
     centres = tall[:, :2] + tall[:, 2:] / 2
     centres = centres[np.argsort(centres[:, 0])]
-    columns = np.arange(left, right)
-    y = np.rint(np.interp(columns, *centres.T) + _PLACES[:, None] * height).astype(np.intp)
-    ruled = rules[np.clip(y, 0, len(rules) - 1), columns] & (y >= 0) & (y < len(rules))
-    near = np.asarray(cv2.dilate(ruled.view(np.uint8), np.ones((1, 2 * _LEAN + 1), np.uint8)))
-    across, above, below = (
-        near[places].mean(axis=0) for places in (np.abs(_PLACES) <= _BAND, _PLACES < -_BEYOND, _PLACES > _BEYOND)
-    )
-    filled = (across >= _ACROSS) & (np.maximum(above, below) >= _GOES_ON)
-    sides = np.flatnonzero(np.diff(np.pad(filled.view(np.int8), 1)))
+    middle = np.interp(np.arange(left, right), *centres.T)
+    columns = np.flatnonzero(_ruled(rules[:, left:right], np.arange(right - left), middle, _BAND * height) >= _ACROSS)
+    above, below = (_ruled(rules[:, left:right], columns, middle[columns], places * height) for places in _BEYOND)
+    filled = np.zeros(right - left, np.int8)
+    filled[columns[np.maximum(above, below) >= _GOES_ON]] = 1
+    sides = np.flatnonzero(np.diff(np.pad(filled, 1)))
     return np.asarray(left + sides.reshape(-1, 2).mean(axis=1), np.float32)
+
+
+def _ruled(
+    rules: NDArray[np.bool_], columns: NDArray[np.intp], middle: NDArray[np.float64], places: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Share of the places above and below the `middle` of each column, in pixels, where a rule is beside or on it."""
+    y = np.rint(middle + places[:, None]).astype(np.intp)
+    inside = (y >= 0) & (y < len(rules))
+    y = np.clip(y, 0, len(rules) - 1)
+    on_rule = np.zeros(y.shape, np.bool_)
+    for aside in range(-_LEAN, _LEAN + 1):
+        on_rule |= rules[y, np.clip(columns + aside, 0, rules.shape[1] - 1)]
+    return np.asarray((on_rule & inside).mean(axis=0))
 
 
 def parted(rows: Sequence[Row]) -> list[NDArray[np.bool_]]:

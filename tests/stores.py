@@ -65,6 +65,13 @@ def download(url: str) -> dict[str, bytes]:
     return {path.rsplit("/", 1)[-1]: store.cat_file(path) for path in store.find(url)}
 
 
+def is_in_store(url: str) -> bool:
+    """Whether the store has this object now; what is being written comes and goes."""
+    import s3fs
+
+    return bool(s3fs.S3FileSystem(skip_instance_cache=True).exists(url))
+
+
 @contextmanager
 def dask_cluster(folder: Path) -> Iterator[str]:
     """A scheduler, by its address, with `WORKERS` workers that are started again when they die."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import cv2
 import pytest
-from stores import dask_cluster, download, s3_server, upload, worker_processes
+from stores import dask_cluster, download, is_in_store, s3_server, upload, worker_processes
 from writing import PROGRAM, ByHeart, write_page
 
 import digitscan.cluster as cluster_module
@@ -114,7 +114,7 @@ def test_from_a_store_to_a_store_with_the_client_killed(
     arguments = [f"{bucket}/scans", "-o", f"{bucket}/report/", "--scheduler", scheduler, "--resume", "-q"]
     with subprocess.Popen(command(*arguments, program=IN_SMALL_PARTS), cwd=archive) as process:
         deadline = time.monotonic() + 120
-        while "part-00001.csv" not in download(f"{bucket}/report") and time.monotonic() < deadline:
+        while not is_in_store(f"{bucket}/report/part-00001.csv") and time.monotonic() < deadline:
             time.sleep(0.5)
         process.kill()
     left = download(f"{bucket}/report")

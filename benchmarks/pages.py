@@ -9,7 +9,6 @@ Every page has its own pen, print, paper, light, resolution and JPEG quality; th
 from __future__ import annotations
 
 import argparse
-import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -18,7 +17,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from strips import percent, save, show
+from strips import add_drawing_arguments, kept, percent, save, show
 
 from digitscan.datasets import load_test
 from digitscan.scan import load_reader, normalize_digit, scan
@@ -271,16 +270,10 @@ def measure(written: dict[str, list[str]], model: str | None) -> tuple[Share, Sh
 def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description="Measures how numbers on whole pages are read.")
-    parser.add_argument("--data", type=Path, metavar="FOLDER", help="MNIST's IDX files; default: downloaded by Keras")
-    parser.add_argument("--count", type=int, default=24, metavar="N", help="pages of each kind; default: %(default)s")
-    parser.add_argument("--model", metavar="NAME", help="default: the one that comes with digitscan")
-    parser.add_argument("--keep", type=Path, metavar="DIR", help="keep the pictures in this folder")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the result to this file as well")
+    add_drawing_arguments(parser, 24, "pages of each kind")
     options = parser.parse_args()
     digits = load_test(options.data, normalize_digit)
-    with tempfile.TemporaryDirectory() as temporary:
-        folder = options.keep or Path(temporary)
-        folder.mkdir(parents=True, exist_ok=True)
+    with kept(options.keep) as folder:
         results = {kind: measure(write(folder, kind, digits, options.count), options.model) for kind in KINDS}
     show(
         ("pages", "numbers", "read", "of the rows given"),

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -74,6 +76,24 @@ def add_arguments(parser: ArgumentParser) -> None:
     )
     parser.add_argument("--half", choices=HALVES, help="only every other strip in the order of their names")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the result to this file as well")
+
+
+def add_drawing_arguments(parser: ArgumentParser, count: int, of: str) -> None:
+    """The arguments of what is drawn with MNIST's test digits and then read: `count` pictures `of` each kind."""
+    parser.add_argument("--data", type=Path, metavar="FOLDER", help="MNIST's IDX files; default: downloaded by Keras")
+    parser.add_argument("--count", type=int, default=count, metavar="N", help=f"{of}; default: %(default)s")
+    parser.add_argument("--model", metavar="NAME", help="default: the one that comes with digitscan")
+    parser.add_argument("--keep", type=Path, metavar="DIR", help="keep the pictures in this folder")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the result to this file as well")
+
+
+@contextmanager
+def kept(folder: Path | None) -> Iterator[Path]:
+    """The folder of `--keep`, or one that is gone afterwards."""
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = folder or Path(temporary)
+        folder.mkdir(parents=True, exist_ok=True)
+        yield folder
 
 
 def chosen(options: Namespace) -> Strips:

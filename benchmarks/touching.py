@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import csv
-import tempfile
 from itertools import product
 from pathlib import Path
 from typing import NamedTuple
@@ -20,7 +19,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from strips import Strips, percent, save, show
+from strips import Strips, add_drawing_arguments, kept, percent, save, show
 
 from digitscan.datasets import load_test
 from digitscan.scan import load_reader, normalize_digit, scan
@@ -154,18 +153,10 @@ def measure(truth: Path, model: str | None) -> dict[str, dict[str, Share]]:
 def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description="Measures how touching digits from MNIST's test part are read.")
-    parser.add_argument("--data", type=Path, metavar="FOLDER", help="MNIST's IDX files; default: downloaded by Keras")
-    parser.add_argument(
-        "--count", type=int, default=400, metavar="N", help="chains of each kind and overlap; default: %(default)s"
-    )
-    parser.add_argument("--model", metavar="NAME", help="default: the one that comes with digitscan")
-    parser.add_argument("--keep", type=Path, metavar="DIR", help="keep the pictures and their truth.csv in this folder")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the result to this file as well")
+    add_drawing_arguments(parser, 400, "chains of each kind and overlap")
     options = parser.parse_args()
     digits = load_test(options.data, normalize_digit)
-    with tempfile.TemporaryDirectory() as temporary:
-        folder = options.keep or Path(temporary)
-        folder.mkdir(parents=True, exist_ok=True)
+    with kept(options.keep) as folder:
         results = measure(write(folder, digits, options.count), options.model)
     show(
         ("read right", *OVERLAPS, "touch"),

@@ -15,6 +15,8 @@ import numpy as np
 from digitscan.components import find_components
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
 _LENGTH = 24.0
@@ -44,7 +46,7 @@ def find_rules(mask: NDArray[np.bool_], stroke: float, *, framed: bool) -> NDArr
     """
     rows, columns = _packed(mask.view(np.uint8)), _packed(_transposed(mask.view(np.uint8)))
     least = 0 if framed else _PICTURE_LENGTH * stroke
-    down, right = _Runs(rows, len(columns), stroke, least), _Runs(columns, len(rows), stroke, least)
+    down, right = _Runs(rows, lambda: columns, stroke, least), _Runs(columns, lambda: rows, stroke, least)
     long = down.find(_LENGTH), right.find(_LENGTH)
     short = [runs.find(_BOX_SIDE) & ~rules for runs, rules in zip((down, right), long, strict=True)]
     has_boxes = all(runs.any() for runs in short)
@@ -73,19 +75,22 @@ def _boxes(upright: NDArray[np.uint8], level: NDArray[np.uint8]) -> tuple[NDArra
 
 def find_upright_rules(mask: NDArray[np.bool_], stroke: float) -> NDArray[np.bool_]:
     """Pixels of the long lines of `find_rules` that go down a page, as the sides of a table's columns do."""
-    runs = _Runs(_packed(mask.view(np.uint8)), mask.shape[1], stroke, _PICTURE_LENGTH * stroke)
+    ink = mask.view(np.uint8)
+    runs = _Runs(_packed(ink), lambda: _packed(_transposed(ink)), stroke, _PICTURE_LENGTH * stroke)
     return _unpacked(runs.find(_LENGTH), mask.shape[1]).view(np.bool_)
 
 
 class _Runs:
     """Nearly straight runs of thin ink that go down a picture.
 
-    `along` is the picture, packed, uint8 (H, W / 8), and `width` its W. In a picture less than `least` pixels high
-    there are none.
+    `along` is the picture, packed, uint8 (H, W / 8), and `across` gives the transposed one, (W, H / 8), which few need.
+    In a picture less than `least` pixels high there are none.
     """
 
-    def __init__(self, along: NDArray[np.uint8], width: int, stroke: float, least: float) -> None:
-        self._along, self._width = along, width
+    def __init__(
+        self, along: NDArray[np.uint8], across: Callable[[], NDArray[np.uint8]], stroke: float, least: float
+    ) -> None:
+        self._along, self._across = along, across
         self._stroke, self._least = stroke, least
 
     def find(self, length: float) -> NDArray[np.uint8]:
@@ -107,8 +112,7 @@ class _Runs:
     @cached_property
     def _thin(self) -> NDArray[np.uint8]:
         """Ink that is not too wide for a line."""
-        across = _packed(_transposed(_unpacked(self._along, self._width)))
-        wide = _opened(across, round(_THICKNESS * self._stroke))
+        wide = _opened(self._across(), round(_THICKNESS * self._stroke))
         return self._along & ~_packed(_transposed(_unpacked(wide, len(self._along))))
 
 

@@ -26,7 +26,7 @@ def test_runs_are_those_that_opencv_finds(mask: NDArray[np.bool_], length: int, 
     loose = cv2.dilate(ink, np.ones((1, 3), np.uint8))
     long = cv2.morphologyEx(loose, cv2.MORPH_OPEN, np.ones((length, 1), np.uint8))
     crossing = cv2.morphologyEx(ink, cv2.MORPH_OPEN, np.ones((1, thickness), np.uint8))
-    runs = _Runs(_packed(ink), ink.shape[1], thickness / 1.8, 0).find(length * 1.8 / thickness)
+    runs = _Runs(_packed(ink), lambda: _packed(ink.T), thickness / 1.8, 0).find(length * 1.8 / thickness)
     np.testing.assert_array_equal(np.unpackbits(runs, axis=1, count=ink.shape[1]), ink & long & (1 - crossing))
 
 

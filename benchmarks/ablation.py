@@ -82,7 +82,7 @@ def without_priors(variant: Variant) -> Variant:
 def without_ink_steps(variant: Variant) -> Variant:
     """One threshold for the whole picture (N. Otsu, 1979), and rules stay where they are."""
 
-    def darkness(grey: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    def darkness(grey: NDArray[np.uint8], _: float = 1.0) -> NDArray[np.uint8]:
         return ~grey
 
     def otsu(contrast: NDArray[np.uint8]) -> float:

@@ -50,7 +50,7 @@ def step_pictures(page: Page, layout: Layout, reader: Reader) -> Iterator[tuple[
     All but the last are in working pixels: the page scaled and turned as the ink step left it.
     """
     ink = page_ink(page, layout)
-    contrast = ink_step.find_contrast(_work(page.pixels, ink))
+    contrast = ink_step.find_contrast(_work(page.pixels, ink), _scale(ink))
     mask = ink_step.strong(contrast)
     segments = segment(ink, layout, reader.read_strips)
     glyphs = normalize_all(segments.inks)
@@ -67,11 +67,15 @@ def step_pictures(page: Page, layout: Layout, reader: Reader) -> Iterator[tuple[
 
 def _work(pixels: Picture, ink: Ink) -> Picture:
     """The page in working pixels, grey, dark on light, as it is where the ink step takes the ink from it."""
-    along = ink.to_page[:, 0]
-    scale, angle = 1 / np.hypot(*along), np.degrees(np.arctan2(along[1], along[0]))
-    work, _ = ink_step.upright(ink_step.to_grey(pixels), float(scale), float(angle))
+    angle = float(np.degrees(np.arctan2(ink.to_page[1, 0], ink.to_page[0, 0])))
+    work, _ = ink_step.upright(ink_step.to_grey(pixels), _scale(ink), angle)
     # White on black: what was found to be ink is brighter than the rest.
     return ~work if ink.mask.any() and work[ink.mask].mean() > work.mean() else work
+
+
+def _scale(ink: Ink) -> float:
+    """From the page to working pixels."""
+    return float(1 / np.hypot(*ink.to_page[:, 0]))
 
 
 def _paper(level: Picture) -> Picture:

@@ -118,14 +118,14 @@ def _find_grey_ink(grey: NDArray[np.uint8], *, deskew: bool) -> Ink:
     contrast, to_page = _upright_contrast(grey, survey, scale, angle)
     if contrast is survey.contrast:
         return _extract(contrast, survey.inked, survey.rules, to_page)
-    return _extract_anew(contrast, to_page)
+    return _extract_anew(contrast, to_page, survey.stroke * scale / survey.scale)
 
 
 def _survey(grey: NDArray[np.uint8], scale: float) -> _Survey:
     picture = _resize(grey, scale)
     is_negative = _is_light_on_dark(picture)
     picture = ~picture if is_negative else picture
-    contrast = find_contrast(picture)
+    contrast = find_contrast(picture, scale)
     mask = strong(contrast)
     inked, rules = _inked_and_rules(contrast, mask, _stroke_width(mask))
     return _Survey(scale, is_negative, picture, contrast, mask, inked, rules, *_sizes(inked & ~rules))
@@ -137,13 +137,13 @@ def _upright_contrast(
     """Contrast of the page scaled and turned, and the map back to it."""
     if scale > survey.scale:
         work, to_page = upright(~grey if survey.is_negative else grey, scale, angle)
-        return find_contrast(work), to_page
+        return find_contrast(work, scale), to_page
     # The survey has all that is to be seen, and fewer pixels.
     if scale == survey.scale:
         contrast, to_survey = upright(survey.contrast, 1.0, angle)
     else:
         work, to_survey = upright(survey.picture, scale / survey.scale, angle)
-        contrast = find_contrast(work)
+        contrast = find_contrast(work, scale)
     return contrast, to_survey / survey.scale
 
 
@@ -179,12 +179,14 @@ def find_form_ink(grey: NDArray[np.uint8], printed: NDArray[np.bool_]) -> Ink:
     size.
     """
     survey_scale = _survey_scale(grey.shape)
-    contrast = find_contrast(_resize(grey, survey_scale))
+    contrast = find_contrast(_resize(grey, survey_scale), survey_scale)
     around = _spread(printed, contrast.shape)
     mask = strong(contrast)
     inked, rules = _inked_and_rules(contrast, mask, _stroke_width(mask & ~around), around)
-    work, to_page = upright(grey, _work_scale(grey.shape, survey_scale, *_sizes(inked & ~rules)), 0.0)
-    return _extract_anew(find_contrast(work), to_page, printed)
+    stroke, height = _sizes(inked & ~rules)
+    scale = _work_scale(grey.shape, survey_scale, stroke, height)
+    work, to_page = upright(grey, scale, 0.0)
+    return _extract_anew(find_contrast(work, scale), to_page, stroke * scale / survey_scale, printed)
 
 
 def _spread(printed: NDArray[np.bool_], shape: tuple[int, ...]) -> NDArray[np.bool_]:
@@ -240,11 +242,11 @@ def _border(picture: NDArray[Any]) -> NDArray[Any]:
 
 
 def _extract_anew(
-    contrast: NDArray[np.uint8], to_page: NDArray[np.float64], printed: NDArray[np.bool_] | None = None
+    contrast: NDArray[np.uint8], to_page: NDArray[np.float64], stroke: float, printed: NDArray[np.bool_] | None = None
 ) -> Ink:
-    """The ink of a working picture, by its contrast, that is not that of the survey."""
+    """The ink of a working picture, by its contrast, that is not that of the survey; `stroke` is the pen's width."""
     printed = None if printed is None else _spread(printed, contrast.shape)
-    inked, rules = _inked_and_rules(contrast, strong(contrast), STROKE, printed)
+    inked, rules = _inked_and_rules(contrast, strong(contrast), stroke, printed)
     return _extract(contrast, inked, rules, to_page, printed)
 
 
@@ -276,7 +278,7 @@ def _without_print(pixels: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArra
         return pixels, None
     grey = np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2GRAY), np.uint8)
     scale = _survey_scale(grey.shape)
-    weights, rules = _weights_without_print(_resize(pixels, scale), _resize(grey, scale))
+    weights, rules = _weights_without_print(_resize(pixels, scale), _resize(grey, scale), scale)
     return (grey, None) if weights is None else (weighted_grey(pixels, weights), rules)
 
 
@@ -288,16 +290,16 @@ def _with_rules(ink: Ink, rules: NDArray[np.bool_], scale: float) -> Ink:
 
 
 def _weights_without_print(
-    survey: NDArray[np.uint8], grey: NDArray[np.uint8]
+    survey: NDArray[np.uint8], grey: NDArray[np.uint8], scale: float
 ) -> tuple[NDArray[np.floating] | None, NDArray[np.bool_] | None]:
     """What the channels must count for the print to vanish, and the rules of it; None where it needn't."""
     if _is_light_on_dark(grey):
         return None, None
-    channels = [find_contrast(np.asarray(channel, np.uint8)) for channel in cv2.split(survey)]
+    channels = [find_contrast(np.asarray(channel, np.uint8), scale) for channel in cv2.split(survey)]
     mask = strong(np.maximum.reduce(channels))
     rules = _rules(mask, _stroke_width(mask))
     printed = np.count_nonzero(rules)
-    if not printed or 2 * np.count_nonzero(rules & strong(find_contrast(grey))) <= printed:
+    if not printed or 2 * np.count_nonzero(rules & strong(find_contrast(grey, scale))) <= printed:
         return None, None  # No print, or so pale that grey is enough.
     return weights_without_print(np.dstack(channels), mask, rules, _stroke_width(mask & ~rules)), rules
 
@@ -362,9 +364,13 @@ def _work_scale(shape: tuple[int, ...], survey_scale: float, stroke: float, heig
     return min(scale, 3.0, 4000 / max(shape))
 
 
-def find_contrast(grey: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """How much darker than the paper around it each pixel is: 0 for paper, 255 for black; uint8 (H, W)."""
-    smooth = cv2.GaussianBlur(grey, (0, 0), 1.0)
+def find_contrast(grey: NDArray[np.uint8], scale: float = 1.0) -> NDArray[np.uint8]:
+    """How much darker than the paper around it each pixel is: 0 for paper, 255 for black; uint8 (H, W).
+
+    `scale` is that of the picture beside the page: where that was reduced, its noise has been averaged already, and
+    what lies side by side would run together.
+    """
+    smooth = cv2.GaussianBlur(grey, (0, 0), min(1.0, scale))
     size = max(15, min(round(0.6 * min(grey.shape)), 96))
     factor = max(1, size // 16)
     small = cv2.resize(smooth, None, fx=1 / factor, fy=1 / factor, interpolation=cv2.INTER_AREA)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from digitscan.components import find_components
+from digitscan.components import Components, find_components
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,8 +28,8 @@ _PICTURE_LENGTH = 10.0
 _SIDE_LENGTH = 6.0
 """In stroke widths: the shortest side of a box."""
 
-_BOX_SIDE = 8.0
-"""In stroke widths: the shortest side of a box that has no long one."""
+_CROSSED = 3.0
+"""In stroke widths: what crosses the side of a box hides no more of it than this."""
 
 _THICKNESS = 1.8
 """In stroke widths: where ink on a rule is thicker than this, a pen stroke crosses it."""
@@ -47,30 +47,18 @@ def find_rules(mask: NDArray[np.bool_], stroke: float, *, framed: bool) -> NDArr
     rows, columns = _packed(mask.view(np.uint8)), _packed(_transposed(mask.view(np.uint8)))
     least = 0 if framed else _PICTURE_LENGTH * stroke
     down, right = _Runs(rows, lambda: columns, stroke, least), _Runs(columns, lambda: rows, stroke, least)
-    long = down.find(_LENGTH), right.find(_LENGTH)
-    short = [runs.find(_BOX_SIDE) & ~rules for runs, rules in zip((down, right), long, strict=True)]
-    has_boxes = all(runs.any() for runs in short)
-    if not (has_boxes or any(rules.any() for rules in long)):
+    long, short = ([runs.find(length) for runs in (down, right)] for length in (_LENGTH, _SIDE_LENGTH))
+    if not (any(runs.any() for runs in long) or all(runs.any() for runs in short)):
         return np.zeros_like(mask)
-    # Level rules in the transposed picture.
-    upright, level = _unpacked(long[0], len(columns)), _unpacked(long[1], len(rows))
-    if has_boxes:
-        sides = _boxes(_unpacked(short[0], len(columns)), _unpacked(short[1], len(rows)))
-        upright, level = upright | sides[0], level | sides[1]
-    if level.any():
-        upright |= _transposed(_spanning(_transposed(_unpacked(down.find(_SIDE_LENGTH), len(columns))), level))
-    if upright.any():
-        level |= _transposed(_spanning(_transposed(_unpacked(right.find(_SIDE_LENGTH), len(rows))), upright))
-    return (upright | _transposed(level)) > 0
-
-
-def _boxes(upright: NDArray[np.uint8], level: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Of runs those that end at each other on all sides; level ones are in the transposed picture."""
-    upright = _transposed(upright)
+    upright = _Sides(long[0], down.whole(short[0]), len(columns))
+    level = _Sides(long[1], right.whole(short[1]), len(rows))
     for _ in range(2):  # A side that is dropped may have been the end of another.
-        upright = _spanning(upright, level)
-        level = _transposed(_spanning(_transposed(level), _transposed(upright)))
-    return _transposed(upright), level
+        level.keep_between(upright)
+        upright.keep_between(level)
+    # Without what crosses them.
+    thin = map(_unpacked, short, (len(columns), len(rows)))
+    found = [sides.rules & runs for sides, runs in zip((upright, level), thin, strict=True)]
+    return (found[0] | _transposed(found[1])) > 0
 
 
 def find_upright_rules(mask: NDArray[np.bool_], stroke: float) -> NDArray[np.bool_]:
@@ -78,6 +66,47 @@ def find_upright_rules(mask: NDArray[np.bool_], stroke: float) -> NDArray[np.boo
     ink = mask.view(np.uint8)
     runs = _Runs(_packed(ink), lambda: _packed(_transposed(ink)), stroke, _PICTURE_LENGTH * stroke)
     return _unpacked(runs.find(_LENGTH), mask.shape[1]).view(np.bool_)
+
+
+class _Sides:
+    """Upright runs that may be sides of boxes, and long ones, which are rules in any case; level ones likewise, in the
+    transposed picture.
+    """
+
+    def __init__(self, long: NDArray[np.uint8], sides: NDArray[np.uint8], width: int) -> None:
+        self._long = _unpacked(long, width)
+        self.rules = self._long | _unpacked(sides, width)
+
+    @cached_property
+    def _parts(self) -> Components:
+        return find_components(self.rules > self._long)
+
+    def keep_between(self, others: _Sides) -> None:
+        """Keep those that end at the others above and below, as the sides of a box do; a digit seldom does."""
+        places = np.flatnonzero(others.rules.view(np.bool_))
+        if not len(places):
+            self.rules = self._long
+            return
+        x, y, width, height = self._parts.boxes.T
+        keep = np.ones(len(x), np.bool_)
+        for end in (y, y + height - 1):
+            keep &= _any_in(places, x - _ASIDE, width + 2 * _ASIDE, len(self.rules), end)
+        self.rules = self._long | self._parts.mask(keep).view(np.uint8)
+
+
+def _any_in(
+    places: NDArray[np.intp], rows: NDArray[np.intp], counts: NDArray[np.intp], width: int, column: NDArray[np.intp]
+) -> NDArray[np.bool_]:
+    """For each window of a picture that is `width` wide, whether one of the ordered `places` lies in it: bool (N,).
+
+    Windows have so many rows from the given ones on, and columns around the given one.
+    """
+    first = np.cumsum(counts) - counts
+    row = np.arange(counts.sum()) + np.repeat(rows - first, counts)
+    left, right = (
+        row * width + np.repeat(np.clip(column + reach, 0, width), counts) for reach in (-_REACH, _REACH + 1)
+    )
+    return np.logical_or.reduceat(np.searchsorted(places, left) < np.searchsorted(places, right), first)
 
 
 class _Runs:
@@ -99,6 +128,10 @@ class _Runs:
             return np.zeros_like(self._along)
         long = _opened(self._loose, round(length * self._stroke))
         return long & self._thin if long.any() else long
+
+    def whole(self, sides: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Runs with what crosses them."""
+        return _closed(sides, round(_CROSSED * self._stroke)) & self._along
 
     @cached_property
     def _loose(self) -> NDArray[np.uint8]:
@@ -136,6 +169,13 @@ def _opened(packed: NDArray[np.uint8], length: int) -> NDArray[np.uint8]:
     return _joined(np.pad(whole, ((after, before), (0, 0))), length, np.bitwise_or)
 
 
+def _closed(packed: NDArray[np.uint8], length: int) -> NDArray[np.uint8]:
+    """With the upright gaps of less than `length` pixels filled."""
+    before, after = length // 2, length - 1 - length // 2
+    wide = _joined(np.pad(packed, ((before, after), (0, 0))), length, np.bitwise_or)
+    return _joined(np.pad(wide, ((after, before), (0, 0)), constant_values=0xFF), length, np.bitwise_and)
+
+
 def _joined(packed: NDArray[np.uint8], count: int, join: np.ufunc) -> NDArray[np.uint8]:
     """Every `count` rows that follow one another as one row: of twice as many in each step."""
     done = 1
@@ -144,14 +184,3 @@ def _joined(packed: NDArray[np.uint8], count: int, join: np.ufunc) -> NDArray[np
         packed = join(packed[:-step], packed[step:])
         done += step
     return packed
-
-
-def _spanning(runs: NDArray[np.uint8], rules: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Of level runs, those that end at a rule on both sides, as the sides of a box do; a digit seldom does."""
-    parts = find_components(runs.view(np.bool_))
-    keep = np.zeros(len(parts.boxes), np.bool_)
-    for index, (x, y, width, height) in enumerate(parts.boxes.tolist()):
-        beside = rules[max(0, y - _ASIDE) : y + height + _ASIDE]
-        ends = (beside[:, max(0, end - _REACH) : end + _REACH + 1] for end in (x, x + width - 1))
-        keep[index] = all(end.any() for end in ends)
-    return parts.mask(keep).view(np.uint8)

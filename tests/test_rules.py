@@ -61,7 +61,7 @@ def test_upright_rules_go_down_the_page(length: int, is_rule: bool) -> None:
     np.testing.assert_array_equal(found, upright & ~mask & is_rule)
 
 
-@pytest.mark.parametrize(("side", "is_box"), [(28, False), (36, True), (60, True)])
+@pytest.mark.parametrize(("side", "is_box"), [(20, False), (28, True), (60, True)])
 def test_a_box_by_itself_is_four_sides_that_end_at_each_other(side: int, is_box: bool) -> None:
     box, cup = blank(), blank()
     cv2.rectangle(box.view(np.uint8), (60, 60), (60 + side, 60 + side), 1, 2)
@@ -86,6 +86,16 @@ def test_short_sides_are_rules_where_they_end_at_rules_on_both_ends(bottom: int,
     assert rules[side].all() if is_box else not rules[side].any()
     aside = cv2.dilate(side.view(np.uint8), np.ones((5, 5), np.uint8)) == 0
     np.testing.assert_array_equal(rules[aside], mask[aside])
+
+
+def test_the_side_of_a_box_is_a_rule_on_both_sides_of_a_stroke_that_crosses_it() -> None:
+    mask = blank()
+    cv2.rectangle(mask.view(np.uint8), (60, 60), (100, 100), 1, 2)
+    cv2.rectangle(mask.view(np.uint8), (80, 76), (130, 85), 1, cv2.FILLED)
+    rules = find_rules(mask, STROKE, framed=False)
+    assert rules[64:74, 100].all()
+    assert rules[88:97, 100].all()
+    assert not rules[76:86].any(where=mask[76:86] & (np.arange(300) > 64))
 
 
 @pytest.mark.parametrize(("framed", "count"), [(False, 0), (True, 2 * 30)])

@@ -88,7 +88,7 @@ def without_ink_steps(variant: Variant) -> Variant:
     def otsu(contrast: NDArray[np.uint8]) -> float:
         return float(cv2.threshold(contrast.reshape(1, -1), 0, 255, cv2.THRESH_OTSU)[0])
 
-    def no_rules(mask: NDArray[np.bool_], _: float) -> NDArray[np.bool_]:
+    def no_rules(mask: NDArray[np.bool_], *_: float) -> NDArray[np.bool_]:
         return np.zeros_like(mask)
 
     return variant.replacing(ink, find_contrast=darkness, _threshold=otsu, _rules=no_rules)

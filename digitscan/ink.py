@@ -15,7 +15,7 @@ import numpy as np
 from digitscan.colour import weighted_grey, weights_without_print
 from digitscan.components import find_components, rows_with_ink
 from digitscan.lines import digit_height
-from digitscan.rules import find_rules, find_upright_rules
+from digitscan.rules import PALE_THICKNESS, THICKNESS, find_rules, find_upright_rules
 from digitscan.schema import Ink, survey_reduction
 from digitscan.strips import DIGIT_ROWS
 
@@ -160,9 +160,13 @@ def _inked_and_rules(
         return mask, rules
     # Printed rules are often darker than the pen: without them the threshold follows the pen.
     far = cv2.dilate(rules.view(np.uint8), np.ones((3, 3), np.uint8)) == 0
-    inked = np.asarray(contrast > _threshold(contrast, far))
+    threshold = _threshold(contrast, far)
+    inked = np.asarray(contrast > threshold)
     # Below the first threshold a rule is thicker.
-    return inked, rules | _rules(inked, max(stroke, _stroke_width(inked)))
+    pen = max(stroke, _stroke_width(inked))
+    # The sides of boxes may be thin, and so pale that they are broken.
+    pale = np.asarray(contrast > max(_MIN_CONTRAST, threshold // 2))
+    return inked, rules | _rules(inked, pen) | _rules(pale, pen, PALE_THICKNESS)
 
 
 def _sizes(writing: NDArray[np.bool_]) -> tuple[float, float]:
@@ -454,9 +458,9 @@ def _stroke_width(mask: NDArray[np.bool_]) -> float:
     return max(1.0, 4.0 * float(inside.mean()) - 2.0) if inside.size else STROKE
 
 
-def _rules(mask: NDArray[np.bool_], stroke: float) -> NDArray[np.bool_]:
+def _rules(mask: NDArray[np.bool_], stroke: float, thickness: float = THICKNESS) -> NDArray[np.bool_]:
     """Pixels of rules and of the sides of boxes, one of which may be the picture's frame."""
-    return find_rules(mask, stroke, framed=bool(_border(mask).mean() > _AROUND))
+    return find_rules(mask, stroke, framed=bool(_border(mask).mean() > _AROUND), thickness=thickness)
 
 
 def _without_specks(mask: NDArray[np.bool_], rules: NDArray[np.bool_], stroke: float) -> NDArray[np.bool_]:

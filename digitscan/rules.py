@@ -31,22 +31,28 @@ _SIDE_LENGTH = 6.0
 _CROSSED = 3.0
 """In stroke widths: what crosses the side of a box hides no more of it than this."""
 
-_THICKNESS = 1.8
+THICKNESS = 1.8
 """In stroke widths: where ink on a rule is thicker than this, a pen stroke crosses it."""
+
+PALE_THICKNESS = 1.0
+"""In stroke widths: of what is paler than the pen, thicker lines may be the pen's own, with what is around them."""
 
 _REACH, _ASIDE = 4, 2
 """In pixels: a side of a box ends so near to the next one, along its own direction and across it."""
 
 
-def find_rules(mask: NDArray[np.bool_], stroke: float, *, framed: bool) -> NDArray[np.bool_]:
+def find_rules(
+    mask: NDArray[np.bool_], stroke: float, *, framed: bool, thickness: float = THICKNESS
+) -> NDArray[np.bool_]:
     """Pixels of long, nearly straight lines and of the sides of boxes, without the strokes that cross them.
 
     `mask` is bool (H, W), as is the result; `stroke` is the pen's width in pixels. In a `framed` picture, ink from side
-    to side is a rule, however small the picture.
+    to side is a rule, however small the picture. Lines thicker than `thickness`, in stroke widths, are no rules.
     """
     rows, columns = _packed(mask.view(np.uint8)), _packed(_transposed(mask.view(np.uint8)))
     least = 0 if framed else _PICTURE_LENGTH * stroke
-    down, right = _Runs(rows, lambda: columns, stroke, least), _Runs(columns, lambda: rows, stroke, least)
+    down = _Runs(rows, lambda: columns, stroke, thickness, least)
+    right = _Runs(columns, lambda: rows, stroke, thickness, least)
     long, short = ([runs.find(length) for runs in (down, right)] for length in (_LENGTH, _SIDE_LENGTH))
     if not (any(runs.any() for runs in long) or all(runs.any() for runs in short)):
         return np.zeros_like(mask)
@@ -64,7 +70,7 @@ def find_rules(mask: NDArray[np.bool_], stroke: float, *, framed: bool) -> NDArr
 def find_upright_rules(mask: NDArray[np.bool_], stroke: float) -> NDArray[np.bool_]:
     """Pixels of the long lines of `find_rules` that go down a page, as the sides of a table's columns do."""
     ink = mask.view(np.uint8)
-    runs = _Runs(_packed(ink), lambda: _packed(_transposed(ink)), stroke, _PICTURE_LENGTH * stroke)
+    runs = _Runs(_packed(ink), lambda: _packed(_transposed(ink)), stroke, THICKNESS, _PICTURE_LENGTH * stroke)
     return _unpacked(runs.find(_LENGTH), mask.shape[1]).view(np.bool_)
 
 
@@ -113,14 +119,21 @@ class _Runs:
     """Nearly straight runs of thin ink that go down a picture.
 
     `along` is the picture, packed, uint8 (H, W / 8), and `across` gives the transposed one, (W, H / 8), which few need.
-    In a picture less than `least` pixels high there are none.
+    `stroke` is the pen's width in pixels, `thickness` that of a run in strokes, at most. In a picture less than `least`
+    pixels high there are none.
     """
 
     def __init__(
-        self, along: NDArray[np.uint8], across: Callable[[], NDArray[np.uint8]], stroke: float, least: float
+        self,
+        along: NDArray[np.uint8],
+        across: Callable[[], NDArray[np.uint8]],
+        stroke: float,
+        thickness: float,
+        least: float,
     ) -> None:
         self._along, self._across = along, across
-        self._stroke, self._least = stroke, least
+        self._stroke, self._thickness = stroke, thickness
+        self._least = least
 
     def find(self, length: float) -> NDArray[np.uint8]:
         """Where runs of so many stroke widths are, that may wander by a pixel; packed, uint8 (H, W / 8)."""
@@ -145,7 +158,7 @@ class _Runs:
     @cached_property
     def _thin(self) -> NDArray[np.uint8]:
         """Ink that is not too wide for a line."""
-        wide = _opened(self._across(), round(_THICKNESS * self._stroke))
+        wide = _opened(self._across(), round(self._thickness * self._stroke))
         return self._along & ~_packed(_transposed(_unpacked(wide, len(self._along))))
 
 

@@ -202,6 +202,7 @@ def test_rules_go_and_digits_that_cross_them_stay(low: float, thickness: int) ->
 
 
 BOXED = ["31415926", "27182818"]
+SHORT = pytest.mark.xfail(strict=True, reason="at low resolution, the sides of some boxes are broken")
 
 
 @pytest.mark.parametrize(
@@ -209,7 +210,7 @@ BOXED = ["31415926", "27182818"]
     [
         pytest.param(BOXED, False, id="comb"),
         pytest.param(["42", "31"], False, id="short comb"),
-        pytest.param(BOXED, True, id="boxes apart"),
+        pytest.param(BOXED, True, id="boxes apart", marks=SHORT),
     ],
 )
 def test_boxes_around_digits_go(lines: list[str], apart: bool) -> None:

@@ -26,7 +26,7 @@ def test_runs_are_those_that_opencv_finds(mask: NDArray[np.bool_], length: int, 
     loose = cv2.dilate(ink, np.ones((1, 3), np.uint8))
     long = cv2.morphologyEx(loose, cv2.MORPH_OPEN, np.ones((length, 1), np.uint8))
     crossing = cv2.morphologyEx(ink, cv2.MORPH_OPEN, np.ones((1, thickness), np.uint8))
-    runs = _Runs(_packed(ink), lambda: _packed(ink.T), thickness / 1.8, 0).find(length * 1.8 / thickness)
+    runs = _Runs(_packed(ink), lambda: _packed(ink.T), 1.0, thickness, 0).find(length)
     np.testing.assert_array_equal(np.unpackbits(runs, axis=1, count=ink.shape[1]), ink & long & (1 - crossing))
 
 
@@ -96,6 +96,13 @@ def test_the_side_of_a_box_is_a_rule_on_both_sides_of_a_stroke_that_crosses_it()
     assert rules[64:74, 100].all()
     assert rules[88:97, 100].all()
     assert not rules[76:86].any(where=mask[76:86] & (np.arange(300) > 64))
+
+
+@pytest.mark.parametrize(("thickness", "is_rule"), [(1.0, False), (1.8, True)])
+def test_a_rule_is_no_thicker_than_asked_for(thickness: float, is_rule: bool) -> None:
+    mask = blank()
+    mask[100:105, 20:280] = True
+    np.testing.assert_array_equal(find_rules(mask, STROKE, framed=False, thickness=thickness), mask & is_rule)
 
 
 @pytest.mark.parametrize(("framed", "count"), [(False, 0), (True, 2 * 30)])

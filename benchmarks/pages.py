@@ -145,7 +145,8 @@ def notes(sheet: Sheet) -> None:
     for row in rows[1 :: 1 if kind == 1 else 2]:
         x = sheet.uniform(60, 200)
         while x < 700:
-            x = sheet.number(sheet.rng.integers(2, 7), x, row - height - 4, height, pen) + sheet.uniform(2, 3) * height
+            count = min(int(sheet.rng.integers(2, 7)), int((980 - x) / height))  # No more than there is room for.
+            x = sheet.number(count, x, row - height - 4, height, pen) + sheet.uniform(2, 3) * height
 
 
 def form(sheet: Sheet) -> None:

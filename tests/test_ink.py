@@ -9,7 +9,7 @@ from hypothesis import example, given, settings
 from hypothesis.extra.numpy import array_shapes, arrays
 from writing import PAPER, PEN, all_digits, noisy, on_paper, write_page
 
-from digitscan.ink import STROKE, find_ink, find_single_ink
+from digitscan.ink import STROKE, find_contrast, find_ink, find_single_ink
 from digitscan.strips import DIGIT_ROWS
 
 if TYPE_CHECKING:
@@ -91,6 +91,13 @@ def test_uneven_light_makes_little_difference(least: float, axis: int) -> None:
     light = np.linspace(least, 1, pixels.shape[axis])
     dimmed = np.rint(pixels * (light[:, None] if axis == 0 else light)).astype(np.uint8)
     assert overlap(found_on_page(dimmed), found_on_page(pixels)) > 0.8
+
+
+def test_a_page_that_was_reduced_is_smoothed_less() -> None:
+    bars = np.full((60, 60), PAPER, np.uint8)
+    bars[10:50, 24:28] = bars[10:50, 30:34] = PRINT
+    reduced, whole = find_contrast(bars, 0.4)[30, 28:30], find_contrast(bars)[30, 28:30]
+    assert np.all(2 * reduced.astype(int) < whole)
 
 
 def test_the_edge_of_a_shadow_is_no_ink() -> None:

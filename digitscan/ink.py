@@ -15,7 +15,7 @@ import numpy as np
 from digitscan.colour import weighted_grey, weights_without_print
 from digitscan.components import find_components, rows_with_ink
 from digitscan.lines import digit_height
-from digitscan.rules import PALE_THICKNESS, THICKNESS, find_rules, find_upright_rules
+from digitscan.rules import THICKNESS, find_rules, find_upright_rules
 from digitscan.schema import Ink, survey_reduction
 from digitscan.strips import DIGIT_ROWS
 
@@ -73,6 +73,9 @@ _SPECK = 0.5
 
 _CRUMB = 2.5
 """In stroke widths: smaller marks beside a rule are what is left of it."""
+
+_PALE_THICKNESS = 1.0
+"""In stroke widths: of what is paler than the pen, thicker lines may be the pen's own, with what is around them."""
 
 _MIN_CONTRAST = 14
 """Of 255: paper texture and the noise of a scanner stay below it."""
@@ -166,7 +169,7 @@ def _inked_and_rules(
     pen = max(stroke, _stroke_width(inked))
     # The sides of boxes may be thin, and so pale that they are broken.
     pale = np.asarray(contrast > max(_MIN_CONTRAST, threshold // 2))
-    return inked, rules | _rules(inked, pen) | _rules(pale, pen, PALE_THICKNESS)
+    return inked, rules | _rules(inked, pen) | _rules(pale, pen, _PALE_THICKNESS)
 
 
 def _sizes(writing: NDArray[np.bool_]) -> tuple[float, float]:

@@ -34,9 +34,6 @@ _CROSSED = 3.0
 THICKNESS = 1.8
 """In stroke widths: where ink on a rule is thicker than this, a pen stroke crosses it."""
 
-PALE_THICKNESS = 1.0
-"""In stroke widths: of what is paler than the pen, thicker lines may be the pen's own, with what is around them."""
-
 _REACH, _ASIDE = 4, 2
 """In pixels: a side of a box ends so near to the next one, along its own direction and across it."""
 
@@ -144,7 +141,8 @@ class _Runs:
 
     def whole(self, sides: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Runs with what crosses them."""
-        return _closed(sides, round(_CROSSED * self._stroke)) & self._along
+        wide_gaps = _opened(~sides, round(_CROSSED * self._stroke))
+        return self._along & ~wide_gaps
 
     @cached_property
     def _loose(self) -> NDArray[np.uint8]:
@@ -180,13 +178,6 @@ def _opened(packed: NDArray[np.uint8], length: int) -> NDArray[np.uint8]:
     before, after = length // 2, length - 1 - length // 2
     whole = _joined(np.pad(packed, ((before, after), (0, 0)), constant_values=0xFF), length, np.bitwise_and)
     return _joined(np.pad(whole, ((after, before), (0, 0))), length, np.bitwise_or)
-
-
-def _closed(packed: NDArray[np.uint8], length: int) -> NDArray[np.uint8]:
-    """With the upright gaps of less than `length` pixels filled."""
-    before, after = length // 2, length - 1 - length // 2
-    wide = _joined(np.pad(packed, ((before, after), (0, 0))), length, np.bitwise_or)
-    return _joined(np.pad(wide, ((after, before), (0, 0)), constant_values=0xFF), length, np.bitwise_and)
 
 
 def _joined(packed: NDArray[np.uint8], count: int, join: np.ufunc) -> NDArray[np.uint8]:

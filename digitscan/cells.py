@@ -39,11 +39,28 @@ _SAME_GRID = 0.5
 _NARROW = 1.8
 """In digit heights: the cells of combs and of squared paper are no wider."""
 
+_BESIDE = 1.8
+"""In digit heights: how far beside what is written fences are looked for."""
+
 _TOGETHER = 3
 """Lines that are searched for fences together: strokes that lie on a fence hide it on their line."""
 
+_NEARBY = 2
+"""Lines above and below that tell which fences strokes hide."""
+
+_HIDES = 0.1
+"""In digit heights: strokes so near to a fence may hide it."""
+
+_MUCH_NEARER = 0.3
+"""In digit heights: a mark on a fence belongs to what is so much nearer than what is on its other side."""
+
 _SEVERAL = 0.2
 """Share of the cells with digits that hold several. A comb may have some by mistake: a digit that was read as two."""
+
+_REGULAR, _OFF = 0.9, 0.2
+"""Share of the widths between fences that are multiples of one, and how far from it these may be."""
+
+_NO_FENCES = np.empty(0, np.float32)
 
 
 class Row(NamedTuple):
@@ -63,7 +80,9 @@ def find_fences(rules: NDArray[np.bool_], boxes: NDArray[np.int32], height: floa
     `rules` is bool (H, W); `boxes`, int32 (N, 4), are those of the line's components, at least one; `height` is that of
     a digit.
     """
-    left, right = int(boxes[:, 0].min()), int((boxes[:, 0] + boxes[:, 2]).max())
+    beside = round(_BESIDE * height)
+    left = max(int(boxes[:, 0].min()) - beside, 0)
+    right = min(int((boxes[:, 0] + boxes[:, 2]).max()) + beside, rules.shape[1])
     tall = boxes[boxes[:, 3] >= _TALL * height]
     if not len(tall) or not rules[:, left:right].any():
         return np.empty(0, np.float32)
@@ -101,8 +120,21 @@ def parted(rows: Sequence[Row]) -> list[NDArray[np.bool_]]:
             grids[-1].append(row)
         else:
             grids.append([row])
-    tables = {id(row) for grid in grids if _is_table(grid) for row in grid}
-    return [(np.diff(_cells(row)) > 0) & (id(row) in tables) for row in rows]
+    walls = {id(row): _walls(grid, place) for grid in grids if _is_table(grid) for place, row in enumerate(grid)}
+    return [np.diff(_cells(row, walls.get(id(row), _NO_FENCES))) > 0 for row in rows]
+
+
+def _walls(grid: Sequence[Row], place: int) -> NDArray[np.float32]:
+    """The fences of one line of a grid, and those that its strokes hide: two lines nearby have them."""
+    row = grid[place]
+    nearby = [other.fences for other in (*grid[max(0, place - _NEARBY) : place], *grid[place + 1 :][:_NEARBY])]
+    seen, same = np.sort(np.concatenate([_NO_FENCES, *nearby])), _SAME_FENCE * row.height
+    groups = np.split(seen, np.flatnonzero(np.diff(seen) > same) + 1)
+    usual = np.array([group.mean() for group in groups if len(group) > 1], np.float32)[:, None]
+    left, reach = row.boxes[:, 0], _HIDES * row.height
+    hidden = ((left - reach <= usual) & (usual <= left + row.boxes[:, 2] + reach)).any(axis=1)
+    hidden &= (np.abs(usual - row.fences) > same).all(axis=1)
+    return np.sort(np.concatenate([row.fences, usual[hidden, 0]]))
 
 
 def _is_same_grid(one: Row, other: Row) -> bool:
@@ -114,7 +146,7 @@ def _is_same_grid(one: Row, other: Row) -> bool:
 def _is_table(grid: Sequence[Row]) -> bool:
     """Whether the cells are wide enough for several digits, and hold them."""
     widths = np.concatenate([_widths(grid[first : first + _TOGETHER]) for first in range(len(grid))])
-    if len(widths) and median(widths) < _NARROW:
+    if len(widths) and _usual_width(widths) < _NARROW:
         return False
     used, several = np.sum([_count(row) for row in grid], axis=0)
     return bool(several > max(1, _SEVERAL * used))
@@ -126,17 +158,35 @@ def _widths(rows: Sequence[Row]) -> NDArray[np.floating]:
     return steps[steps > _SAME_FENCE]
 
 
+def _usual_width(widths: NDArray[np.floating]) -> float:
+    """Of cells, some of whose fences are hidden: the least width where all are multiples of it, as on squared paper."""
+    pitch = median(widths / np.rint(widths / widths.min()))
+    multiples = widths / pitch
+    is_regular = np.mean(np.abs(multiples - np.rint(multiples)) <= _OFF) >= _REGULAR
+    return pitch if is_regular else median(widths)
+
+
 def _count(row: Row) -> tuple[int, int]:
     """How many cells of a line have digits, and how many have several. Those that reach out of their cells don't count:
     in a comb they may have come into the next one.
     """
-    cells, width = _cells(row)[row.is_digit], row.boxes[row.is_digit, 2]
-    sides = np.concatenate([[-np.inf], row.fences, [np.inf]])
-    left = row.boxes[row.is_digit, 0]
-    inside = (left >= sides[cells] - _INSIDE * width) & (left + width <= sides[cells + 1] + _INSIDE * width)
-    return len(np.unique(cells)), int(np.sum(np.bincount(cells[inside]) > 1))
+    first, cells, last = (found[row.is_digit] for found in _reach(row, row.fences))
+    return len(np.unique(cells)), int(np.sum(np.bincount(cells[first == last]) > 1))
 
 
-def _cells(row: Row) -> NDArray[np.intp]:
-    """The cell in which the middle of each mark lies, counted from the left."""
-    return np.searchsorted(row.fences, row.boxes[:, 0] + row.boxes[:, 2] / 2)
+def _reach(row: Row, fences: NDArray[np.float32]) -> tuple[NDArray[np.intp], ...]:
+    """The cells of each mark's left side, middle and right side, counted from the left."""
+    left, width = row.boxes[:, 0], row.boxes[:, 2]
+    return tuple(np.searchsorted(fences, left + share * width) for share in (_INSIDE, 0.5, 1 - _INSIDE))
+
+
+def _cells(row: Row, fences: NDArray[np.float32]) -> NDArray[np.intp]:
+    """The cell to which each mark belongs: that of its middle or, where it crosses a fence, that of its neighbour which
+    is much nearer than the other one.
+    """
+    first, cells, last = _reach(row, fences)
+    left, width = row.boxes[:, 0], row.boxes[:, 2]
+    gaps = np.maximum(left[1:] - (left + width)[:-1], 0) / row.height
+    before, after = np.append(np.inf, gaps), np.append(gaps, np.inf)
+    cells = np.where(after > before + _MUCH_NEARER, first, cells)
+    return np.asarray(np.where(before > after + _MUCH_NEARER, last, cells))

@@ -60,6 +60,11 @@ _NUMBER_GAP = (1.2, 2.0)
 _UNUSUAL = 1.8
 """Times the usual gap of the line: a wider one ends a number."""
 
+_UNUSUAL_STEP = 1.5
+"""Times the usual way from one middle to the next: a shorter one is within a number, though its gap is wide beside
+a 1.
+"""
+
 _TALL = 0.6
 """In digit heights: marks above it are as tall as digits."""
 
@@ -303,10 +308,10 @@ def _read(
     line: int,
 ) -> list[Read]:
     """The digits of a path, parted where the gap between neighbouring marks is wide, or at `walls`."""
-    gaps = _gaps(lattice.boxes[edges])
-    tall = lattice.boxes[edges, 3] > _TALL * lattice.height
+    boxes = lattice.boxes[edges]
+    tall = boxes[:, 3] > _TALL * lattice.height
     found: list[Read] = []
-    ends = walls | (gaps > _widest_gap(gaps, lattice.height))
+    ends = walls | _ends_number(boxes, lattice.height)
     for part in np.split(np.arange(len(edges)), np.flatnonzero(ends) + 1):
         own = edges[part][is_digit[part]].tolist()
         if own:
@@ -345,17 +350,18 @@ def _shared_atoms(edges: NDArray[np.int32], others: NDArray[np.int32]) -> NDArra
     return np.asarray(np.maximum(common, 0) / together, np.float64)
 
 
-def _gaps(boxes: NDArray[np.int32]) -> NDArray[np.float64]:
-    """Paper between each mark and the next, in pixels; negative where they overlap."""
+def _ends_number(boxes: NDArray[np.int32], height: float) -> NDArray[np.bool_]:
+    """Whether the gap between each mark and the next is too wide for a number: bool (M - 1,).
+
+    What is usual on this line counts, too, since digits in a comb of boxes stand far apart.
+    """
+    if len(boxes) < 2:
+        return np.zeros(0, np.bool_)
     right = np.maximum.accumulate(boxes[:, 0] + boxes[:, 2])
-    return (boxes[1:, 0] - right[:-1]).astype(np.float64)
-
-
-def _widest_gap(gaps: NDArray[np.float64], height: float) -> float:
-    """The widest gap within a number: as usual on this line, since digits in a comb of boxes stand far apart."""
-    usual = median(gaps) if gaps.size else 0.0
+    gaps, steps = boxes[1:, 0] - right[:-1], np.diff(boxes[:, 0] + boxes[:, 2] / 2)
     narrow, wide = (limit * height for limit in _NUMBER_GAP)
-    return min(max(_UNUSUAL * usual, narrow), wide)
+    unusual = (gaps > _UNUSUAL * median(gaps)) & (steps > _UNUSUAL_STEP * median(steps))
+    return np.asarray((gaps > narrow) & (unusual | (gaps > wide)))
 
 
 def _number(digits: tuple[Digit, ...], line: int, number: int) -> Number:

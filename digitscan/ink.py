@@ -74,6 +74,9 @@ _SPECK = 0.5
 _CRUMB = 2.5
 """In stroke widths: smaller marks beside a rule are what is left of it."""
 
+_HALO = 7
+"""In pixels: sides of the square around each pixel of a rule in which all may be the rule's own blur."""
+
 _PALE_THICKNESS = 1.0
 """In stroke widths: of what is paler than the pen, thicker lines may be the pen's own, with what is around them."""
 
@@ -162,7 +165,7 @@ def _inked_and_rules(
     if not rules.any():
         return mask, rules
     # Printed rules are often darker than the pen: without them the threshold follows the pen.
-    far = cv2.dilate(rules.view(np.uint8), np.ones((3, 3), np.uint8)) == 0
+    far = cv2.dilate(rules.view(np.uint8), np.ones((_HALO, _HALO), np.uint8)) == 0
     threshold = _threshold(contrast, far)
     inked = np.asarray(contrast > threshold)
     # Below the first threshold a rule is thicker.
@@ -471,7 +474,7 @@ def _without_specks(mask: NDArray[np.bool_], rules: NDArray[np.bool_], stroke: f
     parts = find_components(mask)
     keep = parts.areas >= _SPECK * stroke * stroke
     if rules.any():
-        beside = cv2.dilate(rules.view(np.uint8), np.ones((3, 3), np.uint8)).reshape(-1)[parts.places] > 0
+        beside = cv2.dilate(rules.view(np.uint8), np.ones((7, 7), np.uint8)).reshape(-1)[parts.places] > 0
         is_crumb = np.bincount(parts.owners[beside], minlength=len(keep) + 1)[1:] > 0
         keep &= ~(is_crumb & (parts.boxes[:, 2:].max(axis=1) < _CRUMB * stroke))
     return parts.mask(keep)

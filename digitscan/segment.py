@@ -9,7 +9,7 @@ certainly two digits and so not joined.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -17,9 +17,10 @@ import numpy as np
 from digitscan.cells import find_fences
 from digitscan.components import Components, find_components
 from digitscan.cut import Cuts, Guide, find_cuts
-from digitscan.lines import digit_height, find_lines
+from digitscan.lines import LineFinder, digit_height, find_lines
 from digitscan.paths import SPAN
 from digitscan.schema import Ink, Lattice, Layout, StripPredictor
+from digitscan.stacks import part_stacked
 from digitscan.strips import Middles, Strip, draw_strip, find_middles, find_places
 
 if TYPE_CHECKING:
@@ -85,13 +86,6 @@ class _Atoms:
         return _Atoms(self.boxes[order], self.component[order], self.cut[order])
 
 
-class LineFinder(Protocol):
-    """Anything that groups components into lines."""
-
-    def __call__(self, boxes: NDArray[np.int32], height: float, /) -> list[NDArray[np.intp]]:
-        """Indices of the components of each line, at least one; `boxes` is int32 (N, 4), `height` that of a digit."""
-
-
 def segment(
     ink: Ink, layout: Layout, read_strips: StripPredictor | None = None, find: LineFinder = find_lines
 ) -> Segments:
@@ -104,8 +98,11 @@ def segment(
     if layout is Layout.DIGIT:
         return _single(ink, read_strips)
     components = find_components(ink.mask)
+    height = digit_height(components.boxes, ink.stroke)
+    if layout is Layout.PAGE:
+        parted = part_stacked(ink.mask, ink.rules, components, height, find)
+        components = components if parted is ink.mask else find_components(parted)
     labels, boxes = components.labels, components.boxes
-    height = digit_height(boxes, ink.stroke)
     lines = [np.arange(len(boxes))] if layout is Layout.LINE else find(boxes, height)
     heights = [digit_height(boxes[line], ink.stroke) for line in lines]
     strips = tuple(_strip(ink.level, labels, boxes, *each) for each in zip(lines, heights, strict=True))

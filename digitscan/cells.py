@@ -39,6 +39,9 @@ _SAME_GRID = 0.5
 _NARROW = 1.8
 """In digit heights: the cells of combs and of squared paper are no wider."""
 
+_LEAST = 0.8
+"""In digit heights: no cell is narrower; two sides of a rule may be."""
+
 _BESIDE = 1.8
 """In digit heights: how far beside what is written fences are looked for."""
 
@@ -155,7 +158,7 @@ def _is_table(grid: Sequence[Row]) -> bool:
 def _widths(rows: Sequence[Row]) -> NDArray[np.floating]:
     """Of the cells of neighbouring lines, in digit heights."""
     steps = np.diff(np.sort(np.concatenate([row.fences for row in rows]))) / rows[0].height
-    return steps[steps > _SAME_FENCE]
+    return steps[steps > _LEAST]
 
 
 def _usual_width(widths: NDArray[np.floating]) -> float:

@@ -474,7 +474,7 @@ def _without_specks(mask: NDArray[np.bool_], rules: NDArray[np.bool_], stroke: f
     parts = find_components(mask)
     keep = parts.areas >= _SPECK * stroke * stroke
     if rules.any():
-        beside = cv2.dilate(rules.view(np.uint8), np.ones((7, 7), np.uint8)).reshape(-1)[parts.places] > 0
+        beside = cv2.dilate(rules.view(np.uint8), np.ones((3, 3), np.uint8)).reshape(-1)[parts.places] > 0
         is_crumb = np.bincount(parts.owners[beside], minlength=len(keep) + 1)[1:] > 0
         keep &= ~(is_crumb & (parts.boxes[:, 2:].max(axis=1) < _CRUMB * stroke))
     return parts.mask(keep)

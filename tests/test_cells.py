@@ -66,12 +66,32 @@ def test_a_digit_that_is_read_as_two_makes_no_table() -> None:
     assert numbers([row([1, 2, 1, 1], 100)]) == [[5]]
 
 
+@pytest.mark.parametrize(("left", "sizes"), [(92, [3, 2]), (186, [2, 3])])
+def test_a_digit_on_a_fence_belongs_to_the_mark_that_is_nearer(left: int, sizes: list[int]) -> None:
+    table = row([2, 0, 2], 100)
+    boxes = np.insert(table.boxes, 2, (left, 0, WIDTH, HEIGHT), axis=0)
+    crossed = table._replace(boxes=boxes, is_digit=np.ones(5, np.bool_))
+    assert numbers([row([2, 2, 2], 100), crossed])[1] == sizes
+
+
+def test_a_fence_that_strokes_hide_is_that_of_the_lines_nearby() -> None:
+    table = [row([2, 2, 2], 100) for _ in range(3)]
+    one_fence = table[1]._replace(fences=table[1].fences[1:])
+    hidden = one_fence._replace(boxes=one_fence.boxes + np.array([[0, 21, 50, 0, 0, 0]]).T * (1, 0, 0, 0))
+    assert numbers([table[0], hidden, table[2]])[1] == [2, 2, 2]
+    assert numbers([hidden, table[2]])[0] == [4, 2], "one line alone doesn't tell"
+    assert numbers([table[0], one_fence, table[2]])[1] == [4, 2], "nothing hides it: there is none"
+
+
 def test_digits_that_came_into_the_next_box_make_no_table() -> None:
     assert numbers([row([2, 0, 2, 0, 1], 100, lean=-24)]) == [[5]]
 
 
 def test_squared_paper_is_no_table() -> None:
     assert numbers([row([2, 2, 2, 2], 55)] * 3) == [[8]] * 3
+    half_hidden = row([2, 2, 2, 2, 2, 2], 55)
+    half_hidden = half_hidden._replace(fences=half_hidden.fences[[0, 2, 4]])
+    assert numbers([half_hidden._replace(fences=np.append(half_hidden.fences, np.float32(330)))]) == [[12]]
 
 
 def test_marks_are_parted_as_digits_are_and_do_not_count() -> None:
@@ -98,8 +118,10 @@ def rules_at(*columns: int, top: int = 0, bottom: int = 300) -> NDArray[np.bool_
 LINE = np.array([(20, 130, 24, 40), (150, 132, 24, 40), (300, 134, 24, 40)], np.int32)
 
 
-def test_a_fence_is_an_upright_rule_between_the_digits_of_a_line() -> None:
-    np.testing.assert_allclose(find_fences(rules_at(10, 100, 220, 350), LINE, 40.0), [100, 220], atol=1)
+def test_a_fence_is_an_upright_rule_between_the_digits_of_a_line_or_close_beside_them() -> None:
+    rules = rules_at(10, 100, 220, 350)
+    np.testing.assert_allclose(find_fences(rules, LINE, 40.0), [10, 100, 220, 350], atol=1)
+    np.testing.assert_allclose(find_fences(rules, LINE[:1], 40.0), [10, 100], atol=1)
 
 
 @pytest.mark.parametrize(("top", "bottom"), [(120, 300), (0, 185)])

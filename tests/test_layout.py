@@ -31,7 +31,7 @@ LAYERS = (
         "contents",
         "truth",
     },
-    {"annotate", "summary", "augment", "pool", "constrain"},
+    {"annotate", "summary", "augment", "pool", "constrain", "stacks"},
     {
         "turn",
         "colour",

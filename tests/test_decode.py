@@ -88,6 +88,17 @@ def test_a_wide_gap_parts_two_numbers(numbers: list[str]) -> None:
     assert read([line(" ".join(numbers))]) == [numbers]
 
 
+def test_a_gap_beside_a_1_in_a_comb_parts_no_number() -> None:
+    lattice, beliefs = line("88811888")
+    pitch, widths = 42, np.array([26, 26, 26, 4, 4, 26, 26, 26])
+    single = (np.diff(lattice.edges, axis=1) == 1).ravel()
+    boxes = lattice.boxes[single]
+    boxes[:, 0], boxes[:, 2] = pitch * np.arange(8) + (21 - widths // 2) + (0, 0, 0, -5, 5, 0, 0, 0), widths
+    names = ("edges", "boxes", "whole", "cuts", "columns", "reach")
+    apart = {name: getattr(lattice, name)[single] for name in names} | {"boxes": boxes}
+    assert read([(replace(lattice, **apart), beliefs[single])]) == [["88811888"]]
+
+
 @given(st.lists(TEXTS, min_size=1, max_size=5))
 def test_lines_come_as_they_are_given_whatever_else_is_in_the_batch(texts: list[str]) -> None:
     assert read([line(text) for text in texts]) == [[text] for text in texts]

@@ -209,7 +209,6 @@ def test_rules_go_and_digits_that_cross_them_stay(low: float, thickness: int) ->
 
 
 BOXED = ["31415926", "27182818"]
-SHORT = pytest.mark.xfail(strict=True, reason="at low resolution, the sides of some boxes are broken")
 
 
 @pytest.mark.parametrize(
@@ -217,7 +216,7 @@ SHORT = pytest.mark.xfail(strict=True, reason="at low resolution, the sides of s
     [
         pytest.param(BOXED, False, id="comb"),
         pytest.param(["42", "31"], False, id="short comb"),
-        pytest.param(BOXED, True, id="boxes apart", marks=SHORT),
+        pytest.param(BOXED, True, id="boxes apart"),
     ],
 )
 def test_boxes_around_digits_go(lines: list[str], apart: bool) -> None:

@@ -40,7 +40,7 @@ _NARROW = 1.8
 """In digit heights: the cells of combs and of squared paper are no wider."""
 
 _LEAST = 0.8
-"""In digit heights: no cell is narrower; two sides of a rule may be."""
+"""In digit heights: no cell is narrower; the two edges of a thick rule may be so near."""
 
 _BESIDE = 1.8
 """In digit heights: how far beside what is written fences are looked for."""
@@ -61,7 +61,9 @@ _SEVERAL = 0.2
 """Share of the cells with digits that hold several. A comb may have some by mistake: a digit that was read as two."""
 
 _REGULAR, _OFF = 0.9, 0.2
-"""Share of the widths between fences that are multiples of one, and how far from it these may be."""
+"""Share of the widths between fences that are multiples of the least where cells are alike, and how far from a multiple
+each may be.
+"""
 
 _NO_FENCES = np.empty(0, np.float32)
 

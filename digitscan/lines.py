@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,13 +16,6 @@ _REACH = 4.0
 
 _OVERLAP = 0.4
 """Share of the lower one's height that two neighbours on one line have in common."""
-
-
-class LineFinder(Protocol):
-    """Anything that groups components into lines."""
-
-    def __call__(self, boxes: NDArray[np.int32], height: float, /) -> list[NDArray[np.intp]]:
-        """Indices of the components of each line, at least one; `boxes` is int32 (N, 4), `height` that of a digit."""
 
 
 def digit_height(boxes: NDArray[np.int32], stroke: float) -> float:

@@ -9,7 +9,7 @@ certainly two digits and so not joined.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import cv2
 import numpy as np
@@ -17,7 +17,7 @@ import numpy as np
 from digitscan.cells import find_fences
 from digitscan.components import Components, find_components
 from digitscan.cut import Cuts, Guide, find_cuts
-from digitscan.lines import LineFinder, digit_height, find_lines
+from digitscan.lines import digit_height, find_lines
 from digitscan.paths import SPAN
 from digitscan.schema import Ink, Lattice, Layout, StripPredictor
 from digitscan.stacks import part_stacked
@@ -86,6 +86,13 @@ class _Atoms:
         return _Atoms(self.boxes[order], self.component[order], self.cut[order])
 
 
+class LineFinder(Protocol):
+    """Anything that groups components into lines."""
+
+    def __call__(self, boxes: NDArray[np.int32], height: float, /) -> list[NDArray[np.intp]]:
+        """Indices of the components of each line, at least one; `boxes` is int32 (N, 4), `height` that of a digit."""
+
+
 def segment(
     ink: Ink, layout: Layout, read_strips: StripPredictor | None = None, find: LineFinder = find_lines
 ) -> Segments:
@@ -100,7 +107,7 @@ def segment(
     components = find_components(ink.mask)
     height = digit_height(components.boxes, ink.stroke)
     if layout is Layout.PAGE:
-        parted = part_stacked(ink.mask, ink.rules, components, height, find)
+        parted = part_stacked(ink.mask, ink.rules, components, height)
         components = components if parted is ink.mask else find_components(parted)
     labels, boxes = components.labels, components.boxes
     lines = [np.arange(len(boxes))] if layout is Layout.LINE else find(boxes, height)

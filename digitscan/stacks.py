@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
+from digitscan.lines import find_lines
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from numpy.typing import NDArray
 
     from digitscan.components import Components
-    from digitscan.lines import LineFinder
 
 _TALL = 1.5
 """In digit heights: what is taller may be two digits above each other."""
@@ -42,7 +43,7 @@ _AROUND = 0.25
 
 
 def part_stacked(
-    mask: NDArray[np.bool_], rules: NDArray[np.bool_], components: Components, height: float, find: LineFinder
+    mask: NDArray[np.bool_], rules: NDArray[np.bool_], components: Components, height: float
 ) -> NDArray[np.bool_]:
     """The ink without one row of each tall component that a rule between two lines of writing crosses.
 
@@ -54,28 +55,31 @@ def part_stacked(
     if not tall.any() or not rules.any():
         return mask
     usual = boxes[~tall & (boxes[:, 3] >= _LOW * height)]
-    lines = [usual[line] for line in find(usual, height)]
+    line_of = np.empty(len(usual), np.intp)
+    for number, line in enumerate(find_lines(usual, height)):
+        line_of[line] = number
     parted = mask
     for index in np.flatnonzero(tall):
+        middles = _middles(boxes[index], usual, line_of, height)
+        if len(middles) < 2:
+            continue
         x, _, width, _ = boxes[index].tolist()
         own = components.labels[:, x : x + width] == index + 1
-        for row in _cuts(own, rules, boxes[index], _middles(boxes[index], lines, height), height):
+        for row in _cuts(own, rules, boxes[index], middles, height):
             parted = parted.copy() if parted is mask else parted
             parted[row, x : x + width] &= ~own[row]
     return parted
 
 
-def _middles(box: NDArray[np.int32], lines: Sequence[NDArray[np.int32]], height: float) -> list[float]:
-    """Of the lines that a component reaches into, how high they run beside it: from top to bottom."""
+def _middles(box: NDArray[np.int32], usual: NDArray[np.int32], line_of: NDArray[np.intp], height: float) -> list[float]:
+    """How high the lines that a component reaches into run where they are nearest to it: from top to bottom."""
     x, y, width, rows = box.tolist()
-    found = []
-    for line in lines:
-        away = np.maximum(line[:, 0] - x - width, x - line[:, 0] - line[:, 2])
-        nearest = away.argmin()
-        middle = float(line[nearest, 1] + line[nearest, 3] / 2)
-        if away[nearest] <= _NEAR * height and y <= middle <= y + rows:
-            found.append(middle)
-    return sorted(found)
+    middles = usual[:, 1] + usual[:, 3] / 2
+    away = np.maximum(usual[:, 0] - x - width, x - usual[:, 0] - usual[:, 2])
+    near = np.flatnonzero((away <= _NEAR * height) & (y <= middles) & (middles <= y + rows))
+    near = near[np.argsort(away[near])]
+    _, nearest = np.unique(line_of[near], return_index=True)
+    return sorted(middles[near[nearest]].tolist())
 
 
 def _cuts(

@@ -31,7 +31,7 @@ LAYERS = (
         "contents",
         "truth",
     },
-    {"annotate", "summary", "augment", "pool", "constrain", "stacks"},
+    {"annotate", "summary", "augment", "pool", "constrain"},
     {
         "turn",
         "colour",
@@ -46,6 +46,7 @@ LAYERS = (
         "courses",
         "journal",
         "cluster",
+        "stacks",
     },
     {"canvas", "tiff"},
     {"files", "image", "ink", "segment", "normalize", "classifier", "linereader", "decode", "report", "datasets"},

@@ -6,7 +6,6 @@ import cv2
 import numpy as np
 
 from digitscan.components import find_components
-from digitscan.lines import find_lines
 from digitscan.stacks import part_stacked
 
 if TYPE_CHECKING:
@@ -35,7 +34,7 @@ def ruled(y: int = RULE) -> NDArray[np.bool_]:
 
 def heights(mask: NDArray[np.bool_], rules: NDArray[np.bool_]) -> list[int]:
     """Of the components at x = 150 after parting."""
-    parted = part_stacked(mask, rules, find_components(mask), HEIGHT, find_lines)
+    parted = part_stacked(mask, rules, find_components(mask), HEIGHT)
     boxes = find_components(parted).boxes
     return sorted(boxes[(boxes[:, 0] > 140) & (boxes[:, 0] < 170), 3].tolist())
 
@@ -50,23 +49,23 @@ def test_the_cut_runs_where_there_is_least_ink() -> None:
     mask = drawn(*ROWS, (150, 55, 88), (150, 102, 135))
     mask[85:105, 155] = True
     mask[95:97, 145:170] = True
-    parted = part_stacked(mask, ruled(), find_components(mask), HEIGHT, find_lines)
+    parted = part_stacked(mask, ruled(), find_components(mask), HEIGHT)
     assert np.count_nonzero(mask & ~parted) == 1
 
 
 def test_without_a_rule_a_large_digit_stays_whole_beside_two_small_lines() -> None:
     mask = drawn(*ROWS, (150, 55, 135))
-    assert part_stacked(mask, np.zeros_like(mask), find_components(mask), HEIGHT, find_lines) is mask
+    assert part_stacked(mask, np.zeros_like(mask), find_components(mask), HEIGHT) is mask
     elsewhere = ruled()
     elsewhere[:, 100:] = False
-    assert part_stacked(mask, elsewhere, find_components(mask), HEIGHT, find_lines) is mask
+    assert part_stacked(mask, elsewhere, find_components(mask), HEIGHT) is mask
 
 
 def test_a_long_stroke_that_reaches_into_no_other_line_stays_whole() -> None:
     mask = drawn(*(each for each in ROWS if each[1] == 55), (150, 55, 110))
-    assert part_stacked(mask, ruled(), find_components(mask), HEIGHT, find_lines) is mask
+    assert part_stacked(mask, ruled(), find_components(mask), HEIGHT) is mask
 
 
 def test_a_page_with_nothing_but_tall_ink_stays_whole() -> None:
     mask = drawn((150, 20, 180))
-    assert part_stacked(mask, ruled(), find_components(mask), HEIGHT, find_lines) is mask
+    assert part_stacked(mask, ruled(), find_components(mask), HEIGHT) is mask

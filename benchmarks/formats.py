@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from time import perf_counter
@@ -95,7 +94,7 @@ def convert(name: Path, adapt: Callable[[Any, Inputs], None], inputs: Inputs, fo
         adapt(converter, inputs)
         content = bytes(converter.convert())
     model_file(folder / name.name, ".tflite").write_bytes(content)
-    return replace(card, tflite_sha256=sha256(content))
+    return card._replace(tflite_sha256=sha256(content))
 
 
 def models(name: Path, folder: Path, files: Sequence[str]) -> Iterator[tuple[str, Path]]:
@@ -106,7 +105,7 @@ def models(name: Path, folder: Path, files: Sequence[str]) -> Iterator[tuple[str
         own = folder / format_
         own.mkdir()
         line_card = convert(line_reader, adapt, windows, own)
-        card = replace(convert(name, adapt, glyphs, own), line_reader_sha256=line_card.tflite_sha256)
+        card = convert(name, adapt, glyphs, own)._replace(line_reader_sha256=line_card.tflite_sha256)
         for made, its_card in ((name, card), (line_reader, line_card)):
             model_file(own / made.name, ".json").write_text(its_card.to_json(), encoding="utf-8")
         yield format_, own / name.name

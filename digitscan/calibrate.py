@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -33,8 +32,7 @@ def calibrate(networks: Networks, lines: Sequence[LabelledLine], command: str) -
     Raises OutputError where the card can't be written.
     """
     classifier, reader = networks
-    card = replace(
-        classifier.card,
+    card = classifier.card._replace(
         path_weights=fit_lines(lines, classifier, reader),
         calibration=command,
         line_reader=Path(reader.name).name if reader else "",

@@ -171,7 +171,7 @@ def _without_pictures(page: PageResult) -> PageResult:
     if isinstance(page, PageFailure):
         return page
     numbers = (
-        replace(number, digits=tuple(Digit(digit.text, digit.confidence, digit.box) for digit in number.digits))
+        number._replace(digits=tuple(Digit(digit.text, digit.confidence, digit.box) for digit in number.digits))
         for number in page.numbers
     )
     return replace(page, numbers=tuple(numbers))

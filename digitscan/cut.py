@@ -6,7 +6,6 @@ every column of the component's middle row has one cheapest path, and the local 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -29,8 +28,7 @@ _WALL = 1e3
 """Cost of a pixel between two components, so that no path leaves its own."""
 
 
-@dataclass(frozen=True, slots=True)
-class Cuts:
+class Cuts(NamedTuple):
     """The cuts of one component, from left to right.
 
     `columns` is int32 (K, h): in each row the first pixel to the right of the cut; `ink` float32 (K,): the ink that the

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import cv2
@@ -88,7 +87,7 @@ def form_glyphs(page: Page, forms: Sequence[Form], read_strips: StripPredictor |
     finder = _FieldFinder(regions)
     segments = segment(_inside(ink, regions), Layout.PAGE, read_strips, finder)
     lattices = [
-        replace(lattice, to_page=_linear(form.fields[field].place, registration.to_page) @ scaling(to_reference))
+        lattice._replace(to_page=_linear(form.fields[field].place, registration.to_page) @ scaling(to_reference))
         for lattice, field in zip(segments.lattices, finder.found, strict=True)
     ]
     places = np.array([form.fields[field].place for field in finder.found]).reshape(-1, 4) / to_reference
@@ -137,7 +136,7 @@ def _inside(ink: Ink, regions: Floats) -> Ink:
     inside = np.zeros(ink.mask.shape, np.bool_)
     for left, top, right, bottom in np.maximum(np.rint(regions), 0).astype(int):
         inside[top:bottom, left:right] = True
-    return replace(ink, mask=ink.mask & inside, level=np.where(inside, ink.level, 0).astype(np.uint8))
+    return ink._replace(mask=ink.mask & inside, level=np.where(inside, ink.level, 0).astype(np.uint8))
 
 
 def _upright(pixels: NDArray[np.uint8], form: Form, registration: Registration) -> tuple[NDArray[np.uint8], float]:

@@ -8,7 +8,7 @@ all paths, both from forward-backward.
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -84,7 +84,7 @@ def fit_lines(
     if not others:
         return weights
     digits = ["".join(filter(DIGITS.__contains__, line.text)) for line in others]
-    return replace(weights, letters=fit_letters(_known(others, classify, read_strips), digits, weights))
+    return weights._replace(letters=fit_letters(_known(others, classify, read_strips), digits, weights))
 
 
 def _known(
@@ -141,7 +141,7 @@ def fit_weights(known: Known) -> PathWeights:
     held_out = lines[2::3]
     weights = _fit(_problems([line for place, line in enumerate(lines) if place % 3 != 2]))
     problems = _problems(held_out)
-    return replace(weights, sharpness=max(_SHARPNESS, key=lambda by: _likelihood(problems, weights, by)))
+    return weights._replace(sharpness=max(_SHARPNESS, key=lambda by: _likelihood(problems, weights, by)))
 
 
 def _lines(known: Known) -> list[_Line]:

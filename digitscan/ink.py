@@ -6,7 +6,6 @@ Everything is measured in stroke widths of the page's own pen, so that a 75-dpi 
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import cv2
@@ -222,7 +221,7 @@ def find_single_ink(pixels: NDArray[np.uint8]) -> Ink:
     margin = max(_MARGIN[0], round(_MARGIN[1] * max(grey.shape)))
     framed = cv2.copyMakeBorder(grey, margin, margin, margin, margin, cv2.BORDER_CONSTANT, value=paper)
     ink = find_ink(np.asarray(framed, np.uint8), deskew=False)
-    return replace(ink, to_page=ink.to_page - [[0, 0, margin], [0, 0, margin]])
+    return ink._replace(to_page=ink.to_page - [[0, 0, margin], [0, 0, margin]])
 
 
 def _touched_paper(grey: NDArray[np.uint8]) -> float | None:
@@ -296,7 +295,7 @@ def _with_rules(ink: Ink, rules: NDArray[np.bool_], scale: float) -> Ink:
     """With other rules as well, which were found at this scale of the page."""
     flags = cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP
     moved = cv2.warpAffine(rules.view(np.uint8), scale * ink.to_page, ink.mask.shape[::-1], flags=flags)
-    return replace(ink, rules=ink.rules | (moved > 0))
+    return ink._replace(rules=ink.rules | (moved > 0))
 
 
 def _weights_without_print(

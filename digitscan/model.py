@@ -11,10 +11,9 @@ import json
 import os
 import sys
 import tempfile
-from dataclasses import asdict, dataclass, field, fields
 from math import isfinite
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -34,8 +33,7 @@ def model_file(name: str | Path, suffix: str) -> Path:
     return Path(f"{name}{suffix}")
 
 
-@dataclass(frozen=True, slots=True)
-class DigitScore:
+class DigitScore(NamedTuple):
     """How well one digit is read: fractions from 0 to 1 (0 where undefined), `n` images of it."""
 
     digit: int
@@ -45,8 +43,7 @@ class DigitScore:
     n: int
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class ModelResult:
+class ModelResult(NamedTuple):
     """How well a model reads a set of labelled digits.
 
     `confusion` is int64 (10, 11): row the true digit, column what was read, the last column no digit.
@@ -61,7 +58,7 @@ class ModelResult:
         """The result in plain lists, dicts and numbers."""
         return {
             "accuracy": self.accuracy,
-            "per_digit": [asdict(score) for score in self.per_digit],
+            "per_digit": [score._asdict() for score in self.per_digit],
             "confusion": self.confusion.tolist(),
             "n": self.n,
         }
@@ -83,8 +80,7 @@ def _digit_score(confusion: NDArray[np.int64], digit: int) -> DigitScore:
     return DigitScore(digit, right / max(read, 1), right / max(true, 1), 2 * right / max(true + read, 1), true)
 
 
-@dataclass(frozen=True, slots=True)
-class Tuning:
+class Tuning(NamedTuple):
     """What training a model further on corrections brought: accuracies from 0 to 1, before and after it.
 
     `test` is of the data set's test digits, `corrections` of the `held_out` corrected digits; `digits` were trained on,
@@ -102,8 +98,7 @@ class Tuning:
     sources: dict[str, str]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ModelCard:
+class ModelCard(NamedTuple):
     """Where a model comes from and how good it is; `NAME.json` holds exactly these fields."""
 
     name: str
@@ -124,13 +119,21 @@ class ModelCard:
     """Fraction of the training data that was held out to pick the epoch."""
     validation_accuracy: float
     command: str
-    start_sha256: str = ""
-    """Of the `.keras` file whose weights were trained further; empty where the training began with random ones."""
     versions: dict[str, str]
     test_accuracy: float
     test_n: int
     per_digit: tuple[DigitScore, ...]
     normalizer_version: int
+    strokes: dict[str, str]
+    """The files of pen strokes that it learned from, by name, with their SHA-256."""
+    tflite_sha256: str
+    keras_sha256: str
+    created: str
+    """Date in UTC, ISO 8601."""
+    complete: bool
+    """False for a model that was kept when its training was interrupted."""
+    start_sha256: str = ""
+    """Of the `.keras` file whose weights were trained further; empty where the training began with random ones."""
     path_weights: PathWeights | None = None
     """How lattices are read with this model; None where only single digits were trained on."""
     line_reader: str = ""
@@ -139,20 +142,17 @@ class ModelCard:
     """Of its `.tflite` file."""
     calibration: str = ""
     """The command line that fitted `path_weights`, where it was not the training's own."""
-    strokes: dict[str, str] = field(default_factory=dict)
-    """The files of pen strokes that it learned from, by name, with their SHA-256."""
     tuning: Tuning | None = None
     """Where it was trained on corrections."""
-    tflite_sha256: str
-    keras_sha256: str
-    created: str
-    """Date in UTC, ISO 8601."""
-    complete: bool
-    """False for a model that was kept when its training was interrupted."""
 
     def to_json(self) -> str:
         """The card as the text of its file."""
-        return json.dumps(asdict(self), indent=2, ensure_ascii=False) + "\n"
+        values = self._asdict() | {
+            "per_digit": [score._asdict() for score in self.per_digit],
+            "path_weights": self.path_weights and self.path_weights._asdict(),
+            "tuning": self.tuning and self.tuning._asdict(),
+        }
+        return json.dumps(values, indent=2, ensure_ascii=False) + "\n"
 
     @classmethod
     def from_json(cls, text: str) -> ModelCard:
@@ -161,7 +161,7 @@ class ModelCard:
         Raises ValueError, TypeError or KeyError where the text is not that of a card.
         """
         values = json.loads(text)
-        known = {one.name for one in fields(cls)} & values.keys()
+        known = set(cls._fields) & values.keys()
         read = {name: values[name] for name in known}
         read["per_digit"] = tuple(DigitScore(**score) for score in values["per_digit"])
         if values.get("path_weights"):

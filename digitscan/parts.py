@@ -15,10 +15,10 @@ import secrets
 import tempfile
 from collections import deque
 from contextlib import closing, contextmanager, suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Protocol, Self
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple, Protocol, Self
 
 from digitscan import __version__, remote
 from digitscan.errors import Interrupted, OutputError, UsageError
@@ -66,8 +66,7 @@ def lock_path(output: str | None) -> str | None:
     return str(Path(output, _MANIFEST))
 
 
-@dataclass(frozen=True, slots=True)
-class _Part:
+class _Part(NamedTuple):
     """A line of the manifest."""
 
     name: str
@@ -231,7 +230,7 @@ class PartsReport:
             "complete": complete,
             "run": self._run,
             "columns": columns(self._settings),
-            "parts": {str(index): asdict(part) for index, part in parts},
+            "parts": {str(index): part._asdict() for index, part in parts},
         }
         file = _temporary_file(self._folder.temporary)
         with file.open("wb") as stream:
@@ -263,13 +262,13 @@ class _Begun:
         self._open()[1].add(rows(page, settings))
         self._summary.add(page, settings)
         if isinstance(page, PageFailure) and page.transient:
-            self.part = replace(self.part, again=self.part.again + 1)
+            self.part = self.part._replace(again=self.part.again + 1)
 
     def close(self) -> tuple[Path, _Part]:
         """The file, and what the manifest says of it."""
         file, written = self._open()
         written.close()
-        return file, replace(self.part, counts=asdict(self._summary))
+        return file, self.part._replace(counts=asdict(self._summary))
 
     def drop(self) -> None:
         if self._made:

@@ -56,7 +56,7 @@ class PagePixels:
             return None
         degrees, shape = self._settings.rotate, page.pixels.shape
         numbers = tuple(turned_number(number, shape, degrees) for number in read.numbers)
-        return replace(page, pixels=turned(page.pixels, degrees)), replace(read, numbers=numbers)
+        return page._replace(pixels=turned(page.pixels, degrees)), replace(read, numbers=numbers)
 
 
 class PagePictures:

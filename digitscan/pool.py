@@ -8,13 +8,13 @@ import sys
 import threading
 import traceback
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 import cv2
 
 from digitscan.errors import DigitscanError
+from digitscan.memory import keep_freed_memory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -41,8 +41,7 @@ class Loss(Enum):
     DELAY = "delay"
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome(Generic[Item]):
+class Outcome(NamedTuple, Generic[Item]):
     """The items that a task gave, up to its end or to the loss of its worker."""
 
     items: list[Item]
@@ -224,6 +223,7 @@ def _serve(connection: Connection) -> None:
 
 def _prepare() -> None:
     cv2.setNumThreads(1)
+    keep_freed_memory()
     # Ctrl-C reaches the whole process group; the parent alone decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if sys.platform != "win32":

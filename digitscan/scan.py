@@ -7,7 +7,6 @@ so memory doesn't grow with their number.
 from __future__ import annotations
 
 import time
-from dataclasses import replace
 from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol
@@ -185,10 +184,10 @@ def read_page(page: Rest, reader: Reader, settings: Settings) -> Generator[PageR
 
 def page_glyphs(page: Page, settings: Settings, read_strips: StripPredictor | None = None) -> PageGlyphs:
     """The lattices of one page, whose boxes lead to the page before it is turned, and their normalised candidates."""
-    upright = replace(page, pixels=turned(page.pixels, settings.rotate))
+    upright = page._replace(pixels=turned(page.pixels, settings.rotate))
     ink = page_ink(upright, settings.layout)
     back = turned_back(page.pixels.shape, settings.rotate) @ np.vstack([ink.to_page, (0, 0, 1)]) * page.reduction
-    segments = segment(replace(ink, to_page=back), settings.layout, read_strips)
+    segments = segment(ink._replace(to_page=back), settings.layout, read_strips)
     return PageGlyphs(page.file, page.number, segments.lattices, normalize_all(segments.inks), segments.frames)
 
 
@@ -279,7 +278,7 @@ def _read_part(
     for page in islice(read_pages(file, settings, first, reduced=not sight.forms), count):
         found = page if isinstance(page, PageFailure) else _glyphs(page, settings, sight)
         seconds = time.perf_counter() - started
-        yield replace(found, seconds=seconds) if isinstance(found, PageGlyphs) else found
+        yield found._replace(seconds=seconds) if isinstance(found, PageGlyphs) else found
         started = time.perf_counter()
 
 

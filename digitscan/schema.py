@@ -172,8 +172,7 @@ class Settings:
 Corners = tuple[tuple[float, float], ...]
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Box:
+class Box(NamedTuple):
     """A rectangle in pixels of the original page; `x`, `y` is its upper left pixel."""
 
     x: int
@@ -190,8 +189,7 @@ class Box:
         return cls(left, top, right - left, bottom - top)
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
+class Page(NamedTuple):
     """One page as it was read: `pixels` is uint8, (H, W) grey or (H, W, 3) BGR; `number` counts from 1.
 
     Each pixel is a square of `reduction` pixels of the file, where the page was read at a part of its size.
@@ -229,8 +227,7 @@ class Digit:
     """What the classifier saw: uint8 (28, 28), ink bright on black, row by row; empty where that isn't known."""
 
 
-@dataclass(frozen=True, slots=True)
-class FieldValue:
+class FieldValue(NamedTuple):
     """What a form's field says: `text` as the report has it, and `problem`, the rule that it breaks, or nothing.
 
     `corners` are those of its box on the page, x and y in pixels, from the form's upper left clockwise.
@@ -249,8 +246,7 @@ class FieldValue:
         return Box(left, top, max(1, right - left), max(1, bottom - top))
 
 
-@dataclass(frozen=True, slots=True)
-class Number:
+class Number(NamedTuple):
     """A run of digits that belong together; `line` and `number` count from 1 within the page and the line.
 
     On a form each `field` is one, on a line of its own, and may have no digits.
@@ -323,8 +319,7 @@ class Samples(NamedTuple):
         return cls(*(np.concatenate(part) for part in zip(*parts, strict=True)))
 
 
-@dataclass(frozen=True, slots=True)
-class Ink:
+class Ink(NamedTuple):
     """The ink of a page in working pixels.
 
     `mask` is bool (H, W), true on ink, and `rules` bool (H, W) on printed rules, which are none; `level` uint8 (H, W),
@@ -339,8 +334,7 @@ class Ink:
     to_page: NDArray[np.float64]
 
 
-@dataclass(frozen=True, slots=True)
-class Lattice:
+class Lattice(NamedTuple):
     """All ways to cut one text line into glyphs.
 
     The line's ink is split into atoms 0 to A - 1 from left to right. An edge `(start, stop)` joins the atoms from
@@ -365,8 +359,7 @@ class Lattice:
     fences: NDArray[np.float32]
 
 
-@dataclass(frozen=True, slots=True)
-class PathWeights:
+class PathWeights(NamedTuple):
     """How much each feature of an edge counts when a lattice is read; the order is that of `decode.py`.
 
     `digit` weighs the features of an edge read as a digit, `mark` those of one that is skipped, `pair` those of two
@@ -393,8 +386,7 @@ class StripPredictor(Protocol):
         """Read all strips, at least one."""
 
 
-@dataclass(frozen=True, slots=True)
-class PlacedForm:
+class PlacedForm(NamedTuple):
     """A form as it lies on a page: which of those that were given, and the corners of all its fields on the page.
 
     `lattices` are the fields that the page's lattices belong to, and `regions`, float64 (L, 4), the boxes of these in
@@ -407,8 +399,7 @@ class PlacedForm:
     regions: NDArray[np.float64]
 
 
-@dataclass(frozen=True, slots=True)
-class PageGlyphs:
+class PageGlyphs(NamedTuple):
     """What a worker returns for a page: never the page itself, only 784 bytes a candidate and 22 a column of a line.
 
     `glyphs` is uint8 (N, 28, 28), the candidates of all lattices one after the other; `frames` has what the line reader

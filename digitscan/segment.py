@@ -8,8 +8,7 @@ certainly two digits and so not joined.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import cv2
 import numpy as np
@@ -61,8 +60,7 @@ _NO_MIDDLES = np.empty(0, np.float32)
 _NO_CUTS = Cuts(np.empty((0, 0), np.int32), np.empty(0, np.float32))
 
 
-@dataclass(frozen=True, slots=True)
-class Segments:
+class Segments(NamedTuple):
     """The lattices of a page in reading order, the ink of their candidates, uint8 (h, w), edge after edge, the strip of
     each line, and what the line reader says of it, float32 (T, FRAME_CLASS_COUNT); None without a line reader.
     """
@@ -73,8 +71,7 @@ class Segments:
     frames: tuple[NDArray[np.float32], ...] | None
 
 
-@dataclass(frozen=True, slots=True)
-class _Atoms:
+class _Atoms(NamedTuple):
     """Pieces of ink: `boxes` int32 (A, 4), `component` int32 (A,), `cut` float32 (A,) strokes cut at the left side."""
 
     boxes: NDArray[np.int32]
@@ -220,8 +217,7 @@ def _pieces(cuts: Cuts, width: int) -> NDArray[np.intp]:
     return np.asarray((np.arange(width) >= cuts.columns[:, :, None]).sum(axis=0))
 
 
-@dataclass(frozen=True, slots=True)
-class _Joins:
+class _Joins(NamedTuple):
     """Runs of neighbouring atoms, one beginning at each atom; all fields are int (A,)."""
 
     left: NDArray[np.int32]
@@ -250,7 +246,7 @@ class _Joins:
 
     def at(self, order: NDArray[np.intp]) -> _Joins:
         """Those that begin at these atoms."""
-        return _Joins(*(getattr(self, name)[order] for name in self.__slots__))
+        return _Joins(*(getattr(self, name)[order] for name in self._fields))
 
     def with_next(self, atom: _Joins) -> _Joins:
         """Each run with one more atom at its end."""

@@ -38,7 +38,7 @@ def turned_back(shape: tuple[int, ...], degrees: int) -> NDArray[np.float64]:
 def turned_number(number: Number, shape: tuple[int, ...], degrees: int) -> Number:
     """The number where it stands on the turned page; `shape` is that of the page before."""
     digits = (replace(digit, box=_turned_box(digit.box, shape, degrees)) for digit in number.digits)
-    return replace(number, digits=tuple(digits))
+    return number._replace(digits=tuple(digits))
 
 
 def _turned_box(box: Box, shape: tuple[int, ...], degrees: int) -> Box:

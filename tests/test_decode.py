@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -25,7 +24,7 @@ STRIP_SCALE = 20 / HEIGHT
 MARK, LETTER = "-", "k"
 """In the texts below: a dash, and a sign as tall as a digit."""
 
-SKIPPING = replace(PLAIN_WEIGHTS, mark=tuple(0.0 if weight < -5 else weight for weight in PLAIN_WEIGHTS.mark))
+SKIPPING = PLAIN_WEIGHTS._replace(mark=tuple(0.0 if weight < -5 else weight for weight in PLAIN_WEIGHTS.mark))
 """Weights with which a mark may be tall."""
 
 TEXTS = st.text("0123456789", min_size=1, max_size=12)
@@ -96,7 +95,7 @@ def test_a_gap_beside_a_1_in_a_comb_parts_no_number() -> None:
     boxes[:, 0], boxes[:, 2] = pitch * np.arange(8) + (21 - widths // 2) + (0, 0, 0, -5, 5, 0, 0, 0), widths
     names = ("edges", "boxes", "whole", "cuts", "columns", "reach")
     apart = {name: getattr(lattice, name)[single] for name in names} | {"boxes": boxes}
-    assert read([(replace(lattice, **apart), beliefs[single])]) == [["88811888"]]
+    assert read([(lattice._replace(**apart), beliefs[single])]) == [["88811888"]]
 
 
 @given(st.lists(TEXTS, min_size=1, max_size=5))
@@ -127,7 +126,7 @@ def test_broken_digits_are_joined_where_the_classifier_says_so() -> None:
     beliefs[:] = 0.001
     beliefs[:, WRONG_CUT] = 0.99
     beliefs[whole, WRONG_CUT], beliefs[whole, 0] = 0.001, 0.99
-    narrow = replace(lattice, boxes=lattice.boxes // np.array([2, 1, 2, 1], np.int32))
+    narrow = lattice._replace(boxes=lattice.boxes // np.array([2, 1, 2, 1], np.int32))
     assert read([(narrow, beliefs)]) == [["0"]]
 
 
@@ -163,7 +162,7 @@ def test_two_digits_alike_are_a_toss() -> None:
 def among(text: str, letters: float) -> Number:
     """The only number of a line."""
     lattice, beliefs = line(text, 0.9)
-    ((number,),) = decode([lattice], beliefs, None, replace(SKIPPING, letters=letters))
+    ((number,),) = decode([lattice], beliefs, None, SKIPPING._replace(letters=letters))
     return number
 
 
@@ -194,7 +193,7 @@ def test_sharpness_moves_confidences_but_not_digits() -> None:
     lattice, beliefs = line("314", 0.6)
     confidences = []
     for sharpness in (0.5, 1.0, 2.0):
-        ((number,),) = decode([lattice], beliefs, None, replace(PLAIN_WEIGHTS, sharpness=sharpness))
+        ((number,),) = decode([lattice], beliefs, None, PLAIN_WEIGHTS._replace(sharpness=sharpness))
         assert number.text == "314"
         confidences.append(number.confidence)
     assert confidences == sorted(confidences)
@@ -212,13 +211,13 @@ def test_cut_pieces_are_less_likely_than_whole_components() -> None:
     beliefs[pair, 0] = 0.5
     boxes = lattice.boxes // np.array([2, 1, 2, 1], np.int32)
     cut = np.array([0.0 if index == pair else 2.0 for index in range(len(edges))], np.float32)
-    pieces = replace(lattice, boxes=boxes, whole=cut == 0, cuts=cut)
+    pieces = lattice._replace(boxes=boxes, whole=cut == 0, cuts=cut)
     assert read([(pieces, beliefs)]) == [["0"]]
 
 
 def test_boxes_are_those_on_the_page() -> None:
     lattice, beliefs = line("42")
-    scaled = replace(lattice, to_page=np.array([[2.0, 0.0, 5.0], [0.0, 2.0, 7.0]]))
+    scaled = lattice._replace(to_page=np.array([[2.0, 0.0, 5.0], [0.0, 2.0, 7.0]]))
     ((number,),) = decode([scaled], beliefs, None, PLAIN_WEIGHTS)
     assert [digit.box for digit in number.digits] == [
         Box(5, 27, 2 * WIDTH, 2 * HEIGHT),
@@ -232,7 +231,7 @@ def test_boxes_of_a_turned_page_hold_the_whole_digit(degrees: float) -> None:
     lattice, beliefs = line("8")
     angle = np.radians(degrees)
     turn = np.array([[np.cos(angle), -np.sin(angle), 50], [np.sin(angle), np.cos(angle), 50]])
-    ((number,),) = decode([replace(lattice, to_page=turn)], beliefs, None, PLAIN_WEIGHTS)
+    ((number,),) = decode([lattice._replace(to_page=turn)], beliefs, None, PLAIN_WEIGHTS)
     box = number.box
     x, y, width, height = lattice.boxes[0].tolist()
     corners = np.array([(x, y, 1), (x + width, y, 1), (x, y + height, 1), (x + width, y + height, 1)]) @ turn.T
@@ -244,7 +243,7 @@ def test_boxes_of_a_turned_page_hold_the_whole_digit(degrees: float) -> None:
 
 def test_boxes_stay_on_the_page() -> None:
     lattice, beliefs = line("1")
-    outside = replace(lattice, to_page=np.array([[1.0, 0.0, -5.0], [0.0, 1.0, -15.0]]))
+    outside = lattice._replace(to_page=np.array([[1.0, 0.0, -5.0], [0.0, 1.0, -15.0]]))
     ((number,),) = decode([outside], beliefs, None, PLAIN_WEIGHTS)
     assert (number.box.x, number.box.y) == (0, 0)
     assert (number.box.width, number.box.height) == (WIDTH - 5, HEIGHT - 5)

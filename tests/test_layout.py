@@ -14,7 +14,7 @@ PACKAGE = Path(__file__).parents[1] / "digitscan"
 
 # A module imports from the lines above its own only: so the steps never import each other.
 LAYERS = (
-    {"errors", "quantile"},
+    {"errors", "memory", "quantile"},
     {"schema"},
     {"lock", "log", "config", "remote"},
     {

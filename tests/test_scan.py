@@ -4,7 +4,7 @@ import multiprocessing
 import os
 import signal
 import time
-from dataclasses import astuple, replace
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -290,7 +290,7 @@ def test_pages_of_few_files_are_counted(tmp_path: Path, scans: Path) -> None:
 
 
 def test_weights_of_the_model_are_used(scans: Path, by_heart: ByHeart) -> None:
-    nothing_is_a_digit = replace(PLAIN_WEIGHTS, digit=(*PLAIN_WEIGHTS.digit[:3], -1e3, *PLAIN_WEIGHTS.digit[4:]))
+    nothing_is_a_digit = PLAIN_WEIGHTS._replace(digit=(*PLAIN_WEIGHTS.digit[:3], -1e3, *PLAIN_WEIGHTS.digit[4:]))
     (page,) = scan([str(scans / "a.png")], Reader(by_heart, weights=nothing_is_a_digit), HERE)
     assert texts(page) == []
 
@@ -423,4 +423,4 @@ def test_large_jpegs_are_decoded_at_the_size_that_their_digits_need(
     assert isinstance(png, PageNumbers)
     assert texts(jpeg) == texts(png)
     for one, other in zip(jpeg.numbers, png.numbers, strict=True):
-        assert [abs(a - b) <= 4 for a, b in zip(astuple(one.box), astuple(other.box), strict=True)] == [True] * 4
+        assert [abs(a - b) <= 4 for a, b in zip(one.box, other.box, strict=True)] == [True] * 4

@@ -400,7 +400,7 @@ def test_calibration_joins_a_model_and_its_line_reader(pair: tuple[Path, Path]) 
 def test_another_line_reader_than_the_calibrated_one(pair: tuple[Path, Path]) -> None:
     model, line_reader = pair
     card = calibrate(load_networks(model, line_reader), lessons().lines, "digitscan calibrate")
-    model_file(model, ".json").write_text(replace(card, line_reader_sha256="0" * 64).to_json())
+    model_file(model, ".json").write_text(card._replace(line_reader_sha256="0" * 64).to_json())
     with pytest.raises(ModelError, match="digitscan calibrate"):
         load_reader(str(model))
 

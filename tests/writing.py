@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import string
 from functools import cache
 from pathlib import Path
@@ -133,8 +132,8 @@ def _unit(glyphs: NDArray[np.uint8]) -> NDArray[np.float64]:
 def write_card(name: Path, **changed: Any) -> None:
     """A model card with made-up values and these ones."""
     values: dict[str, Any] = {
-        field.name: {"int": 1, "float": 1.0, "str": "x", "bool": True}.get(str(field.type), {})
-        for field in dataclasses.fields(ModelCard)
+        name: {"int": 1, "float": 1.0, "str": "x", "bool": True}.get(kind.__forward_arg__, {})
+        for name, kind in ModelCard.__annotations__.items()
     }
     card = ModelCard(**(values | {"per_digit": ()} | changed))
     model_file(name, ".json").write_text(card.to_json(), encoding="utf-8")

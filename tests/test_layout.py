@@ -64,23 +64,6 @@ LAYERS = (
 LAYER_OF = {module: layer for layer, modules in enumerate(LAYERS) for module in modules}
 
 # Heavy packages, and the only modules that may import them. All others do without.
-TENSORFLOW = {"tensorflow": {"train"}, "keras": {"train", "networks", "datasets"}}
-NEVER_AT_TOP = {"tensorflow", "keras", "pandas", "ai_edge_litert"}
-WITHOUT_CV2_AT_TOP = {
-    "__init__",
-    "__main__",
-    "cli",
-    "errors",
-    "schema",
-    "files",
-    "report",
-    "model",
-    "truth",
-    "journal",
-    "lock",
-    "log",
-    "config",
-}
 ONLY_IN = {
     "tensorflow": {"train"},
     "keras": {"train", "networks", "datasets"},
@@ -90,7 +73,10 @@ ONLY_IN = {
     "pyarrow": {"parts"},
 }
 NEVER_AT_TOP = {*ONLY_IN, "pandas", "ai_edge_litert"}
-WITHOUT_CV2_AT_TOP = {"__init__", "__main__", "cli", "errors", "schema", "files", "report", "model", "truth"}
+WITHOUT_CV2_AT_TOP = {
+    *("__init__", "__main__", "cli", "errors", "memory", "schema", "files", "report", "model", "truth"),
+    *("journal", "lock", "log", "config"),
+}
 
 MODULES = sorted(path.stem for path in PACKAGE.glob("*.py"))
 

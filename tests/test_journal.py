@@ -283,7 +283,8 @@ digit_records = st.builds(
     Digit, st.text("0123456789", min_size=1, max_size=1), st.floats(0, 1), st.just(Box(1, 2, 3, 4))
 )
 number_records = st.builds(
-    Number, st.integers(1), st.integers(1), st.floats(0, 1), st.lists(digit_records, min_size=1).map(tuple)
+    *(Number, st.integers(1), st.integers(1), st.floats(0, 1)),
+    *(st.lists(digit_records, min_size=1).map(tuple), st.none()),
 )
 
 

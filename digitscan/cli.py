@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 import typer
 
 from digitscan import __version__, log
-from digitscan.errors import DigitscanError, UsageError
+from digitscan.errors import DigitscanError, Interrupted, UsageError
 from digitscan.memory import keep_freed_memory
 from digitscan.schema import Arch, Format, Layout, LogFormat, Per, Runtime, Settings
 
@@ -132,6 +132,11 @@ def main() -> None:
             sys.stderr.write(f"digitscan: {error}\n")
             log.failure(str(error), error.exit_code)
         sys.exit(error.exit_code)
+    except SystemExit as end:
+        if end.code == Interrupted.exit_code:  # Typer says nothing of a Ctrl-C before there was anything to keep.
+            sys.stderr.write("digitscan: stopped\n")
+            log.failure("stopped", Interrupted.exit_code)
+        raise
     except Exception as error:
         log.failure(repr(error), 1)
         raise

@@ -16,7 +16,8 @@ from typing import NamedTuple
 
 import psutil
 
-SECONDS_BETWEEN_LOOKS = 0.2
+SECONDS_BETWEEN_LOOKS = 0.5
+"""A look stops a process for a moment: none falls into a short one, whose start is measured."""
 
 ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 """With compiled modules kept, as any installation has them."""

@@ -69,7 +69,11 @@ def test_speed(tmp_path: Path) -> None:
     results = tmp_path / "results.md"
     found = run("speed.py", "--part", "start", "--pages", "1", "--output", str(results), folder=tmp_path)
     (names, *rows) = found["Start"]
-    assert [row[0] for row in rows] == ["`classify`, one small page", "`classify --help`"]
+    assert [row[0] for row in rows] == [
+        "`digitscan classify one.png`",
+        "the same with `-o report.csv`",
+        "`digitscan classify --help`",
+    ]
     assert all(float(row[names.index("ratio")]) > 1 for row in rows)
     assert "| from a cold start |" in results.read_text("utf-8")
 

@@ -129,19 +129,22 @@ def main() -> None:
         app()
     except DigitscanError as error:
         if error.exit_code:
-            sys.stderr.write(f"digitscan: {error}\n")
-            log.failure(str(error), error.exit_code)
+            _say_end(str(error), error.exit_code)
         sys.exit(error.exit_code)
     except SystemExit as end:
         if end.code == Interrupted.exit_code:  # Typer says nothing of a Ctrl-C before there was anything to keep.
-            sys.stderr.write("digitscan: stopped\n")
-            log.failure("stopped", Interrupted.exit_code)
+            _say_end("stopped", Interrupted.exit_code)
         raise
     except Exception as error:
         log.failure(repr(error), 1)
         raise
     finally:
         gc.freeze()  # At its end Python would search all that was ever imported for garbage: a tenth of a short run.
+
+
+def _say_end(message: str, exit_code: int) -> None:
+    sys.stderr.write(f"digitscan: {message}\n")
+    log.failure(message, exit_code)
 
 
 def _version(wanted: bool) -> None:

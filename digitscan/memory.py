@@ -1,7 +1,8 @@
 """Has the C library keep the memory of one page for the next.
 
 The arrays of a page are so large that glibc takes each from the kernel and gives it back, and the kernel clears every
-4 KB of it in a fault of its own. That was a twentieth of the time of A4 pages at 300 dpi.
+4 KB of it in a fault of its own. That was a twentieth of the time of A4 pages at 300 dpi. What is
+kept instead was 40 MB with two jobs, all processes together.
 """
 
 from __future__ import annotations

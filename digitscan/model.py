@@ -162,7 +162,7 @@ class ModelCard(NamedTuple):
         """
         values = json.loads(text)
         known = set(cls._fields) & values.keys()
-        read = {name: values[name] for name in known}
+        read = {"strokes": {}} | {name: values[name] for name in known}  # The oldest cards have no strokes.
         read["per_digit"] = tuple(DigitScore(**score) for score in values["per_digit"])
         if values.get("path_weights"):
             read["path_weights"] = _path_weights(**values["path_weights"])

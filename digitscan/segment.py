@@ -246,7 +246,7 @@ class _Joins(NamedTuple):
 
     def at(self, order: NDArray[np.intp]) -> _Joins:
         """Those that begin at these atoms."""
-        return _Joins(*(getattr(self, name)[order] for name in self._fields))
+        return _Joins._make(values[order] for values in self)
 
     def with_next(self, atom: _Joins) -> _Joins:
         """Each run with one more atom at its end."""

@@ -145,6 +145,13 @@ def test_card(mlp: tuple[Path, ModelCard, Recorder]) -> None:
     assert (card.best_epoch, card.validation_accuracy) == (best.epoch, best.validation_accuracy)
 
 
+def test_a_card_that_is_older_than_the_strokes(mlp: tuple[Path, ModelCard, Recorder]) -> None:
+    output, card, _ = mlp
+    values = json.loads(model_file(output, ".json").read_text(encoding="utf-8"))
+    del values["strokes"]
+    assert ModelCard.from_json(json.dumps(values)) == card
+
+
 def test_it_learns_and_all_runtimes_agree(mlp: tuple[Path, ModelCard, Recorder]) -> None:
     output, card, _ = mlp
     images, labels = bars(30)

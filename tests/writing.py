@@ -6,7 +6,7 @@ import string
 from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, get_type_hints
 
 import cv2
 import numpy as np
@@ -132,8 +132,8 @@ def _unit(glyphs: NDArray[np.uint8]) -> NDArray[np.float64]:
 def write_card(name: Path, **changed: Any) -> None:
     """A model card with made-up values and these ones."""
     values: dict[str, Any] = {
-        name: {"int": 1, "float": 1.0, "str": "x", "bool": True}.get(kind.__forward_arg__, {})
-        for name, kind in ModelCard.__annotations__.items()
+        name: {int: 1, float: 1.0, str: "x", bool: True}.get(kind, {})
+        for name, kind in get_type_hints(ModelCard).items()
     }
     card = ModelCard(**(values | {"per_digit": ()} | changed))
     model_file(name, ".json").write_text(card.to_json(), encoding="utf-8")

@@ -14,6 +14,7 @@ import numpy as np
 from digitscan.colour import weighted_grey, weights_without_print
 from digitscan.components import find_components, rows_with_ink
 from digitscan.lines import digit_height
+from digitscan.paper import without_surroundings
 from digitscan.rules import THICKNESS, find_rules, find_upright_rules
 from digitscan.schema import Ink, survey_reduction
 from digitscan.strips import DIGIT_ROWS
@@ -109,7 +110,7 @@ def find_ink(pixels: NDArray[np.uint8], *, deskew: bool = True) -> Ink:
     Returns the ink in a picture turned upright and scaled to `STROKE`, or larger where digits would be low. With
     `deskew` false the page isn't turned.
     """
-    grey, vanished = _without_print(pixels)
+    grey, vanished = _without_print(without_surroundings(pixels))
     ink = _find_grey_ink(grey, deskew=deskew)
     return ink if vanished is None else _with_rules(ink, vanished, _survey_scale(grey.shape))
 

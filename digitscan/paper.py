@@ -45,7 +45,7 @@ def without_surroundings(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     if min(sample.shape[:2]) < _LEAST_SIDE:
         return pixels
     # Paper is bright in all colours, wood and cloth seldom are.
-    sheet = _find_sheet(_ground(sample if sample.ndim == 2 else sample.min(axis=2)))
+    sheet = _find_sheet(_ground(sample if sample.ndim == 2 else np.minimum.reduce(cv2.split(sample))))
     if sheet is None:
         return pixels
     size = pixels.shape[1::-1]
@@ -57,7 +57,10 @@ def without_surroundings(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
 def _ground(sample: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """The picture without noise and without what is as narrow as ink."""
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (_STROKE, _STROKE))
-    return np.asarray(cv2.morphologyEx(cv2.medianBlur(sample, 3), cv2.MORPH_CLOSE, kernel), np.uint8)
+    edge = _STROKE // 4  # What is dark along a side of the picture goes on beyond it.
+    framed = cv2.copyMakeBorder(cv2.medianBlur(sample, 3), edge, edge, edge, edge, cv2.BORDER_REPLICATE)
+    closed = np.asarray(cv2.morphologyEx(framed, cv2.MORPH_CLOSE, kernel), np.uint8)
+    return np.ascontiguousarray(closed[edge:-edge, edge:-edge])
 
 
 def _find_sheet(ground: NDArray[np.uint8]) -> NDArray[np.bool_] | None:
@@ -65,17 +68,30 @@ def _find_sheet(ground: NDArray[np.uint8]) -> NDArray[np.bool_] | None:
     around = np.ones((5, 5), np.uint8)
     brightest = cv2.dilate(ground, around)
     smooth = brightest - cv2.erode(ground, around) <= _STEP * brightest
-    outlines, _ = cv2.findContours(smooth.view(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-    outline = max(outlines, key=cv2.contourArea, default=None)
-    if outline is None or cv2.contourArea(outline) < _SOLID * cv2.contourArea(cv2.convexHull(outline)):
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(smooth.view(np.uint8))
+    large = 1 + np.flatnonzero(stats[1:, cv2.CC_STAT_AREA] >= _LEAST[0] * ground.size)
+    parts = [labels == part for part in large]
+    if not parts:
         return None
-    filled = np.asarray(cv2.drawContours(np.zeros_like(ground), [outline], 0, 1, cv2.FILLED))
-    sheet = filled.view(np.bool_)
-    beside = cv2.dilate(filled, around) == 0
-    dark = beside & (ground < _DARKER * _from_nearest(ground, sheet))
-    if sheet.mean() < _LEAST[0] or dark.mean() < max(_LEAST[1], _DARK * beside.mean()):
+    sheet = _filled(max(parts, key=lambda part: float(ground[part].mean())))
+    beside = cv2.dilate(sheet.view(np.uint8), around) == 0
+    least = max(_LEAST[1], _DARK * beside.mean())
+    if beside.mean() < least or not _is_solid(sheet):
         return None
-    return sheet
+    return sheet if (beside & (ground < _DARKER * _from_nearest(ground, sheet))).mean() >= least else None
+
+
+def _filled(part: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """A part of a picture, bool (H, W), without holes."""
+    outlines, _ = cv2.findContours(part.view(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    filled = cv2.drawContours(np.zeros(part.shape, np.uint8), outlines, -1, 1, cv2.FILLED)
+    return np.asarray(filled, np.uint8).view(np.bool_)
+
+
+def _is_solid(part: NDArray[np.bool_]) -> bool:
+    """Whether a part of a picture has the outline of a sheet, which is nearly its convex hull."""
+    points = np.asarray(cv2.findNonZero(part.view(np.uint8)))
+    return len(points) >= _SOLID * cv2.contourArea(cv2.convexHull(points))
 
 
 def _from_nearest(ground: NDArray[np.uint8], sheet: NDArray[np.bool_]) -> NDArray[np.uint8]:

@@ -14,7 +14,7 @@ PACKAGE = Path(__file__).parents[1] / "digitscan"
 
 # A module imports from the lines above its own only: so the steps never import each other.
 LAYERS = (
-    {"errors", "memory", "quantile"},
+    {"errors", "memory", "paper", "quantile"},
     {"schema"},
     {"lock", "log", "config", "remote"},
     {

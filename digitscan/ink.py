@@ -34,6 +34,15 @@ _TOLERANCE = (0.8, 1.25)
 _CLEAN_BORDER = 0.75
 """Share of its border that is pure black: a digit may touch it."""
 
+_NEAR = 96
+"""In pixels, or less in a small picture: the paper is as bright as the brightest so near."""
+
+_BAND = 4
+"""Times as long as wide, at least: a shaded part of the paper, which may be narrower than `_NEAR`."""
+
+_SHADED = (0.08, 0.4)
+"""Share of the paper's brightness that shading takes: less is no matter, more is ink."""
+
 _STRONG_CONTRAST = 40
 """Of 255: what stands out from the paper that much is no noise, however restless the paper."""
 
@@ -380,15 +389,35 @@ def find_contrast(grey: NDArray[np.uint8], scale: float = 1.0) -> NDArray[np.uin
     `scale` is that of the picture beside the page: where that was reduced, its noise has been averaged already, and
     what lies side by side would run together.
     """
-    smooth = cv2.GaussianBlur(grey, (0, 0), min(1.0, scale))
-    size = max(15, min(round(0.6 * min(grey.shape)), 96))
+    smooth = np.asarray(cv2.GaussianBlur(grey, (0, 0), min(1.0, scale)), np.uint8)
+    paper = cv2.resize(np.maximum(_paper(smooth), 1), grey.shape[::-1], interpolation=cv2.INTER_LINEAR)
+    return ~np.asarray(cv2.divide(smooth, paper, scale=255), np.uint8)
+
+
+def _paper(smooth: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Brightness of the paper in a picture, reduced: of what is bright nearby, or of a shaded row of a table."""
+    size = max(15, min(round(0.6 * min(smooth.shape)), _NEAR))
     factor = max(1, size // 16)
-    small = cv2.resize(smooth, None, fx=1 / factor, fy=1 / factor, interpolation=cv2.INTER_AREA)
+    small = np.asarray(cv2.resize(smooth, None, fx=1 / factor, fy=1 / factor, interpolation=cv2.INTER_AREA), np.uint8)
     side = max(3, size // factor) | 1
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
-    small = cv2.blur(cv2.morphologyEx(small, cv2.MORPH_CLOSE, kernel), (side, side))
-    paper = cv2.resize(np.maximum(small, 1), grey.shape[::-1], interpolation=cv2.INTER_LINEAR)
-    return ~np.asarray(cv2.divide(smooth, paper, scale=255), np.uint8)
+    paper = np.asarray(cv2.blur(cv2.morphologyEx(small, cv2.MORPH_CLOSE, kernel), (side, side)), np.uint8)
+    return paper if size < _NEAR else np.asarray(cv2.subtract(paper, _shade(small, paper, side // 3 | 1)), np.uint8)
+
+
+def _shade(small: NDArray[np.uint8], paper: NDArray[np.uint8], width: int) -> NDArray[np.uint8]:
+    """How much darker than the paper around them shaded rows and columns are, that are wider than `width` pixels, and
+    ink is not.
+    """
+    ground = cv2.morphologyEx(small, cv2.MORPH_CLOSE, np.ones((width, width), np.uint8))
+    darker = cv2.subtract(paper, ground)
+    level, upright = (
+        cv2.morphologyEx(darker, cv2.MORPH_OPEN, np.ones(shape, np.uint8))
+        for shape in ((width, _BAND * width), (_BAND * width, width))
+    )
+    shade = np.asarray(np.maximum(level, upright), np.uint8)
+    shade[(shade < _SHADED[0] * paper) | (shade > _SHADED[1] * paper)] = 0
+    return shade
 
 
 def strong(contrast: NDArray[np.uint8]) -> NDArray[np.bool_]:

@@ -107,6 +107,15 @@ def test_the_edge_of_a_shadow_is_no_ink() -> None:
     assert overlap(found_on_page(shaded), found_on_page(pixels)) > 0.8
 
 
+@pytest.mark.parametrize("share", [0.93, 0.85, 0.7])
+@pytest.mark.parametrize("axis", [0, 1])
+def test_shaded_rows_and_columns_of_a_table_are_paper(axis: int, share: float) -> None:
+    pixels = np.rot90(write_page(LINES * 2, 24).pixels, axis)
+    light = np.where(np.arange(len(pixels)) // 44 % 2, share, 1.0)[:, None]
+    shaded = np.rint(pixels * light).astype(np.uint8)
+    assert overlap(found_on_page(shaded), found_on_page(pixels)) > 0.8
+
+
 @pytest.mark.parametrize("pen", [60, 120, 170])
 def test_faint_ink_is_ink(pen: int) -> None:
     page = write_page(LINES, pen=pen)

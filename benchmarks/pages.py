@@ -34,6 +34,8 @@ PRINTS: tuple[Colour, ...] = (
     *((200, 130, 60), (60, 120, 230), (90, 170, 90)),
 )
 
+TABLES: tuple[Colour, ...] = ((60, 80, 120), (40, 40, 40), (120, 150, 180), (90, 90, 90))
+
 
 class Scan(NamedTuple):
     """The most that a kind of page is spoilt when it is scanned or photographed."""
@@ -101,6 +103,16 @@ class Sheet:
         cv2.putText(cover, word, (round(x), round(y)), cv2.FONT_HERSHEY_SIMPLEX, size / 30, 255, thickness, cv2.LINE_AA)
         self._take_ink(cover / 255, 0, 0, colour)
 
+    def lie_on(self, ground: Colour) -> None:
+        """Put the sheet on a table of that colour, with some grain."""
+        height, width = self.light.shape[:2]
+        above, below, left, right = (round(self.uniform(0.03, 0.15) * width) for _ in range(4))
+        size = width + left + right, height + above + below
+        grain = self.rng.normal(0, 14, (size[1] // 60, size[0] // 160)).astype(np.float32)
+        table = cv2.resize(grain, size, interpolation=cv2.INTER_CUBIC)[:, :, None] + np.array(ground, np.float32)
+        table[above : above + height, left : left + width] = self.light
+        self.light = table
+
     def _blank(self) -> NDArray[np.uint8]:
         return np.zeros(self.light.shape[:2], np.uint8)
 
@@ -149,6 +161,12 @@ def notes(sheet: Sheet) -> None:
             x = sheet.number(count, x, row - height - 4, height, pen) + sheet.uniform(2, 3) * height
 
 
+def lying_notes(sheet: Sheet) -> None:
+    """Such notes on a table of wood or stone."""
+    notes(sheet)
+    sheet.lie_on(TABLES[sheet.rng.integers(len(TABLES))])
+
+
 def form(sheet: Sheet) -> None:
     """A number in boxes in each row, one digit a box, beside a printed label."""
     pen, colour = PENS[sheet.rng.integers(4)], PRINTS[sheet.rng.integers(len(PRINTS))]
@@ -180,9 +198,25 @@ def scores(sheet: Sheet) -> None:
     _table(sheet, cell, (60, 60, 60), (pencil,) * 3, "Anna Ben Round Hole Par Sum", 3)
 
 
-def _table(sheet: Sheet, cell: tuple[float, float], colour: Colour, pen: Colour, words: str, longest: int) -> None:
+def shaded(sheet: Sheet) -> None:
+    """Numbers with one to three digits in a grey grid, every second row of which is shaded."""
+    pen, cell = PENS[sheet.rng.integers(4)], (sheet.uniform(90, 140), sheet.uniform(45, 70))
+    _table(sheet, cell, (90, 90, 90), pen, "Anna Ben Round Hole Par Sum", 3, sheet.uniform(0.7, 0.95))
+
+
+def _table(
+    sheet: Sheet,
+    cell: tuple[float, float],
+    colour: Colour,
+    pen: Colour,
+    words: str,
+    longest: int,
+    shade: float = 1.0,
+) -> None:
     width, high = cell
     columns, rows = np.arange(50, 950, width), np.arange(50, 1100, high)
+    for low, end in zip(rows[1::2], rows[2::2], strict=False):
+        sheet.light[round(low) : round(end), 50 : round(columns[-1])] *= shade
     sheet.grid(columns, rows, colour, int(sheet.rng.integers(1, 4)))
     for column in columns[:-1]:
         sheet.label(words, column + 5, rows[0] + 0.65 * high, 18, colour)
@@ -241,6 +275,8 @@ KINDS = {
     "marks, red in red": Kind(marks, (1200, 1000), (240, 240, 242), (0.6, 1.8), Scan()),
     "scores, in pencil": Kind(scores, (1200, 1000), (238, 240, 242), (0.7, 2.0), Scan(blur=1.0, quality=60)),
     "ledger, old": Kind(ledger, (1200, 1000), (165, 200, 220), (0.6, 1.8), Scan(shadow=0.4, quality=40)),
+    "lying notes, photographed": Kind(lying_notes, (1400, 1000), (225, 225, 225), (0.6, 1.5), Scan(4, 0.04, 0.55, 1.5)),
+    "table, shaded": Kind(shaded, (1200, 1000), (240, 240, 240), (0.7, 2.0), Scan(blur=1.0, quality=60)),
     "postal code": Kind(letter, (420, 900), (170, 195, 210), (0.4, 1.6), Scan(6, 0, 0.4, 1.5, 8, 40)),
 }
 

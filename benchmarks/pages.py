@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 from collections import Counter
 from collections.abc import Callable, Iterable
+from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
@@ -204,6 +205,34 @@ def shaded(sheet: Sheet) -> None:
     _table(sheet, cell, (90, 90, 90), pen, "Anna Ben Round Hole Par Sum", 3, sheet.uniform(0.7, 0.95))
 
 
+def circled(sheet: Sheet) -> None:
+    """Marks with one or two digits, each alone, with a ring around it, or underlined twice; all in red."""
+    pen = (sheet.uniform(20, 70), sheet.uniform(20, 70), sheet.uniform(170, 220))
+    y = 70.0
+    while y < 1100:
+        height = sheet.uniform(40, 60)
+        for place in (60, 380, 700):
+            if sheet.rng.random() < 0.7:
+                x = place + sheet.uniform(0, 60)
+                end = sheet.number(int(sheet.rng.integers(1, 3)), x, y, height, pen, 0.15)
+                _stress(sheet, x, y, end - x, height, pen)
+        y += 2.6 * height
+
+
+def _stress(sheet: Sheet, x: float, y: float, width: float, height: float, pen: Colour) -> None:
+    """Draw a ring around a number, two lines under it, or nothing."""
+    way = sheet.rng.integers(3)
+    if way == 0:
+        middle, radii = (x + width / 2, y + height / 2), (width / 2 + 0.45 * height, 0.95 * height)
+        turns = np.radians(np.linspace(0, sheet.uniform(345, 375), 100))
+        points = np.column_stack([np.cos(turns) * radii[0], np.sin(turns) * radii[1]]) + middle
+        sheet.rules([(*start, *end) for start, end in pairwise(points)], pen, 3)
+    elif way == 1:
+        for below in (1.15, 1.32):
+            slant = sheet.uniform(-4, 4)
+            sheet.rules([(x - 5, y + below * height, x + width + 5, y + below * height + slant)], pen, 3)
+
+
 def _table(
     sheet: Sheet,
     cell: tuple[float, float],
@@ -276,6 +305,7 @@ KINDS = {
     "scores, in pencil": Kind(scores, (1200, 1000), (238, 240, 242), (0.7, 2.0), Scan(blur=1.0, quality=60)),
     "ledger, old": Kind(ledger, (1200, 1000), (165, 200, 220), (0.6, 1.8), Scan(shadow=0.4, quality=40)),
     "lying notes, photographed": Kind(lying_notes, (1400, 1000), (225, 225, 225), (0.6, 1.5), Scan(4, 0.04, 0.55, 1.5)),
+    "marks alone, circled": Kind(circled, (1200, 1000), (240, 240, 240), (0.6, 1.6), Scan()),
     "table, shaded": Kind(shaded, (1200, 1000), (240, 240, 240), (0.7, 2.0), Scan(blur=1.0, quality=60)),
     "postal code": Kind(letter, (420, 900), (170, 195, 210), (0.4, 1.6), Scan(6, 0, 0.4, 1.5, 8, 40)),
 }

@@ -13,6 +13,7 @@ import numpy as np
 
 from digitscan.colour import weighted_grey, weights_without_print
 from digitscan.components import find_components, rows_with_ink
+from digitscan.frames import find_frames
 from digitscan.lines import digit_height
 from digitscan.paper import without_surroundings
 from digitscan.rules import THICKNESS, find_rules, find_upright_rules
@@ -280,7 +281,9 @@ def _extract(
     if printed is not None:
         mask |= inked & printed & _bridged(mask)
     stroke = _stroke_width(mask)
-    mask = _without_specks(mask, rules, stroke)
+    frames = find_frames(find_components(mask), stroke)
+    rules = rules | frames
+    mask = _without_specks(mask & ~frames, rules, stroke)
     # The sides of a table's columns may be much paler than the pen.
     rules = rules | find_upright_rules(contrast > _MIN_CONTRAST, stroke)
     return Ink(mask, rules, _level(contrast, mask, stroke), stroke, to_page)

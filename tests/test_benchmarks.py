@@ -95,7 +95,7 @@ def test_doubtful_amounts_are_corrected(strips: tuple[str, str], tmp_path: Path)
 
 def test_pages(tmp_path: Path) -> None:
     found = run("pages.py", "--data", str(SAMPLES / "single"), "--count", "1", folder=tmp_path)
-    assert len(found) == 8
+    assert len(found) == 9
     assert found["postal code"]["read"]["whole"] == 1
     assert found["scores, in pencil"]["read"]["share"] > 0.5
 

@@ -35,6 +35,7 @@ LAYERS = (
     {
         "turn",
         "colour",
+        "frames",
         "rules",
         "order",
         "allographs",

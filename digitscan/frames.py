@@ -50,31 +50,34 @@ def find_frames(parts: Components, stroke: float) -> NDArray[np.bool_]:
     left = np.ones(len(parts.boxes), np.bool_)
     sizes = parts.boxes[:, 2:]
     for frame in around[np.argsort(parts.areas[around])]:  # Those with the least of a digit on them first.
+        if not left[frame]:
+            continue
         ring = _ring(_ink(parts, frame))
-        if not (left[frame] and ring.any()):
+        if not ring.any():
             continue
         ratios = sizes / sizes[frame]
         for part in np.flatnonzero(left & (ratios >= _SIZE[0]).all(axis=1) & (ratios <= _SIZE[1]).all(axis=1)):
-            left[part] = not _take(parts, part, ring, found)
+            under = _under(ring, _ink(parts, part))
+            x, y, width, height = parts.boxes[part]
+            found[y : y + height, x : x + width] |= under
+            left[part] = not under.any()
     return found
 
 
-def _take(parts: Components, part: np.intp, ring: NDArray[np.uint8], found: NDArray[np.bool_]) -> bool:
-    """Add to what was `found` the ink of a part that is under a ring laid on it as well as can be; whether there is a
-    ring.
+def _under(ring: NDArray[np.uint8], ink: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """The ink of a part, (H, W), under a ring that is laid on it as well as can be; none where it covers too little of
+    the ring.
     """
-    ink, reach = _ink(parts, part), max(ring.shape) // 8 + 1
+    reach = max(ring.shape) // 8 + 1
     framed = cv2.copyMakeBorder(ink, reach, reach, reach, reach, cv2.BORDER_CONSTANT)
     covered = cv2.matchTemplate(framed.astype(np.float32), ring.astype(np.float32), cv2.TM_CCORR)
     _, most, _, (left, top) = cv2.minMaxLoc(covered)
     if most < _COVERED * np.count_nonzero(ring):
-        return False
+        return np.zeros(ink.shape, np.bool_)
     laid = np.zeros_like(framed)
     laid[top : top + ring.shape[0], left : left + ring.shape[1]] = ring
     laid = cv2.dilate(laid, np.ones((3, 3), np.uint8))[reach:-reach, reach:-reach]
-    x, y, width, height = parts.boxes[part]
-    found[y : y + height, x : x + width] |= (ink > 0) & (laid > 0)
-    return True
+    return np.asarray((ink > 0) & (laid > 0))
 
 
 def _ink(parts: Components, part: np.intp) -> NDArray[np.uint8]:

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from digitscan.colour import weighted_grey, weights_without_print
-from digitscan.components import find_components, rows_with_ink
+from digitscan.components import Components, find_components, rows_with_ink
 from digitscan.frames import find_frames
 from digitscan.lines import digit_height
 from digitscan.paper import without_surroundings
@@ -281,9 +281,11 @@ def _extract(
     if printed is not None:
         mask |= inked & printed & _bridged(mask)
     stroke = _stroke_width(mask)
-    frames = find_frames(find_components(mask), stroke)
-    rules = rules | frames
-    mask = _without_specks(mask & ~frames, rules, stroke)
+    parts = find_components(mask)
+    frames = find_frames(parts, stroke)
+    if frames.any():
+        parts, rules = find_components(mask & ~frames), rules | frames
+    mask = _without_specks(parts, rules, stroke)
     # The sides of a table's columns may be much paler than the pen.
     rules = rules | find_upright_rules(contrast > _MIN_CONTRAST, stroke)
     return Ink(mask, rules, _level(contrast, mask, stroke), stroke, to_page)
@@ -501,9 +503,10 @@ def _rules(mask: NDArray[np.bool_], stroke: float, thickness: float = THICKNESS)
     return find_rules(mask, stroke, framed=bool(_border(mask).mean() > _AROUND), thickness=thickness)
 
 
-def _without_specks(mask: NDArray[np.bool_], rules: NDArray[np.bool_], stroke: float) -> NDArray[np.bool_]:
-    """Drop what is too small to be even a point made with this pen, and the crumbs that a removed rule left."""
-    parts = find_components(mask)
+def _without_specks(parts: Components, rules: NDArray[np.bool_], stroke: float) -> NDArray[np.bool_]:
+    """The parts, bool (H, W), but for what is too small to be even a point made with this pen, and the crumbs that a
+    removed rule left.
+    """
     keep = parts.areas >= _SPECK * stroke * stroke
     if rules.any():
         beside = cv2.dilate(rules.view(np.uint8), np.ones((3, 3), np.uint8)).reshape(-1)[parts.places] > 0
